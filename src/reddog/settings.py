@@ -1,0 +1,105 @@
+"""What a cloud is told when it starts: one explicit, typed object, handed down."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+FABRICS = ("qemu", "simulated")
+
+
+class SettingsError(ValueError):
+    """The configuration file or an option holds something that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one cloud.
+
+    :param data_dir: the directory that holds everything the cloud knows (created 0700).
+    :param host: the address the management endpoint listens on; also ``::1``. Loopback unless told otherwise.
+    :param port: TCP port of the management endpoint; 0 picks a free one, which is then kept.
+    :param storage_port: TCP port of the blob endpoint; table and queue take the next two. 0 picks free ones.
+    :param fabric: ``qemu`` (real virtual machines) or ``simulated``.
+    :param storage_domain: the domain of storage hosts: ``ACCOUNT.blob.DOMAIN``.
+    :param operation_retention: hours for which finished operations can be polled.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8443
+    storage_port: int = 10000
+    fabric: str = "qemu"
+    storage_domain: str = "core.localhost"
+    operation_retention: int = 720
+
+    @property
+    def database(self) -> Path:
+        """The file that holds resources and operations."""
+        return self.data_dir / "cloud.db"
+
+    @property
+    def pki_dir(self) -> Path:
+        """The directory of the cloud's CA and of the certificates made by ``reddog up``."""
+        return self.data_dir / "pki"
+
+    @property
+    def images_dir(self) -> Path:
+        """The directory of platform images."""
+        return self.data_dir / "images"
+
+    @property
+    def storage_dir(self) -> Path:
+        """The directory of the storage accounts' data."""
+        return self.data_dir / "storage"
+
+    @property
+    def machines_dir(self) -> Path:
+        """The directory of virtual machines' runtime files."""
+        return self.data_dir / "machines"
+
+    @property
+    def logs_dir(self) -> Path:
+        """The directory of log files."""
+        return self.data_dir / "logs"
+
+
+def load(data_dir: Path, **options: Any) -> Settings:
+    """Settings from ``data_dir/reddog.toml``, if there, overridden by the options that are not ``None``.
+
+    :raises SettingsError: the file is not TOML, names an unknown setting, or a value has the wrong type.
+    """
+    path = data_dir / "reddog.toml"
+    values = _read(path) if path.exists() else {}
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = replace(Settings(data_dir), **{**_checked(values, path), **given})
+    if settings.fabric not in FABRICS:
+        raise SettingsError(f"fabric must be one of {', '.join(FABRICS)}, not {settings.fabric!r}.")
+    return settings
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path} is not valid TOML ({error}). Correct it, or move it away to use the defaults."
+        ) from None
+
+
+def _checked(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    known = {field.name: field for field in fields(Settings) if field.name != "data_dir"}
+    for name, value in values.items():
+        if name not in known:
+            raise SettingsError(
+                f"{path}: unknown setting {name!r}. Known settings: {', '.join(sorted(known))}."
+            )
+        expected = type(getattr(Settings, name))
+        if type(value) is not expected:
+            raise SettingsError(
+                f"{path}: {name} must be of type {expected.__name__}, not {type(value).__name__}."
+            )
+    return dict(values)
