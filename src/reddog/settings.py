@@ -12,7 +12,7 @@ FABRICS = ("qemu", "simulated")
 
 
 class SettingsError(ValueError):
-    """The configuration file or an option holds something that cannot be used; the message says what to do."""
+    """The configuration file or an option holds something unusable; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,9 @@ class Settings:
 
     :param data_dir: the directory that holds everything the cloud knows (created 0700).
     :param host: the address the management endpoint listens on; also ``::1``. Loopback unless told otherwise.
-    :param port: TCP port of the management endpoint; 0 picks a free one, which is then kept.
-    :param storage_port: TCP port of the blob endpoint; table and queue take the next two. 0 picks free ones.
+    :param port: TCP port of the management endpoint. 0: the one used last time, else 8443, else a free one.
+    :param storage_port: TCP port of the blob endpoint; table and queue take the next two. 0: those used last
+        time, else 10000, else free ones.
     :param fabric: ``qemu`` (real virtual machines) or ``simulated``.
     :param storage_domain: the domain of storage hosts: ``ACCOUNT.blob.DOMAIN``.
     :param operation_retention: hours for which finished operations can be polled.
@@ -30,8 +31,8 @@ class Settings:
 
     data_dir: Path
     host: str = "127.0.0.1"
-    port: int = 8443
-    storage_port: int = 10000
+    port: int = 0
+    storage_port: int = 0
     fabric: str = "qemu"
     storage_domain: str = "core.localhost"
     operation_retention: int = 720

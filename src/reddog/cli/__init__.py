@@ -1,0 +1,5 @@
+"""The ``reddog`` command."""
+
+from reddog.cli._app import main
+
+__all__ = ["main"]

@@ -1,0 +1,3 @@
+from reddog.cli import main
+
+main()

@@ -1,0 +1,31 @@
+"""The cloud as its own commands see it: through the API, like every other client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+from azure.common import AzureException, AzureMissingResourceHttpError
+from azure.servicemanagement import ServiceManagementService
+
+from reddog.cli._output import CommandError, ExitCode
+from reddog.cli._running import RunningCloud
+
+
+@contextmanager
+def connect(running: RunningCloud) -> Iterator[ServiceManagementService]:
+    """A client of the running cloud; what the service refuses becomes a command's error."""
+    summary = running.summary
+    with requests.Session() as session:
+        session.cert = str(summary["certificate"])
+        session.verify = str(summary["ca_certificate"])
+        session.trust_env = False
+        try:
+            yield ServiceManagementService(
+                summary["subscription_id"], host=summary["management_host"], request_session=session
+            )
+        except AzureMissingResourceHttpError as error:
+            raise CommandError(str(error), exit_code=ExitCode.NOT_FOUND) from None
+        except (AzureException, requests.RequestException) as error:
+            raise CommandError(str(error), "See `reddog status` and the log in the data directory.") from None
