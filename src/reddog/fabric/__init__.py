@@ -1,0 +1,25 @@
+"""Drivers of virtual machines behind one interface. They know no database and never import each other."""
+
+from reddog.fabric.compute import (
+    Accelerator,
+    Cause,
+    ComputeDriver,
+    Disk,
+    Forward,
+    MachineError,
+    MachineSpec,
+    MachineState,
+    Power,
+)
+
+__all__ = [
+    "Accelerator",
+    "Cause",
+    "ComputeDriver",
+    "Disk",
+    "Forward",
+    "MachineError",
+    "MachineSpec",
+    "MachineState",
+    "Power",
+]
