@@ -1,6 +1,18 @@
 """The durable store: resources and operations in one database."""
 
 from reddog.store._errors import StoreError
+from reddog.store._session import ReadSession, WriteSession
+from reddog.store._store import Store
 from reddog.store._types import OperationRecord, Reader, Ref, Resource, Status
 
-__all__ = ["OperationRecord", "Reader", "Ref", "Resource", "Status", "StoreError"]
+__all__ = [
+    "OperationRecord",
+    "ReadSession",
+    "Reader",
+    "Ref",
+    "Resource",
+    "Status",
+    "Store",
+    "StoreError",
+    "WriteSession",
+]

@@ -1,0 +1,122 @@
+"""The one thread that writes, and group commit."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, overload
+
+from reddog.store import _sqlite
+from reddog.store._errors import StoreError
+from reddog.store._session import WriteSession
+from reddog.store._statements import Statements
+
+T = TypeVar("T")
+LARGEST_BATCH = 256
+
+
+@dataclass(frozen=True)
+class _Job:
+    change: Callable[[WriteSession], Any]
+    answer: Future[Any]
+
+
+class Writer:
+    """Runs changes one by one in its own thread; those that queue up meanwhile share the next commit.
+
+    Each change has a savepoint, so one that raises is undone alone. Nobody is answered before the commit is
+    on the disk.
+    """
+
+    def __init__(self, path: Path, statements: Statements) -> None:
+        self._path = path
+        self._connection = _sqlite.connect(path, read_only=False)
+        self._session = WriteSession(self._connection, statements)
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._gate = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="reddog-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, change: Callable[[WriteSession], T]) -> Future[T]:
+        """Queue a change; the future answers when it is durable, with its result or its exception."""
+        answer: Future[T] = Future()
+        with self._gate:
+            if self._closed:
+                raise StoreError("The store is closed.", "Start the cloud again.")
+            self._jobs.put(_Job(change, answer))
+        return answer
+
+    def close(self) -> None:
+        """Finish what is queued, then end the thread."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
+        self._thread.join()
+
+    @property
+    def is_current_thread(self) -> bool:
+        """The caller runs inside a change."""
+        return threading.current_thread() is self._thread
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            jobs, open_ = self._wait()
+            for deliver in self._run(jobs):
+                deliver()
+        self._connection.close()
+
+    def _wait(self) -> tuple[list[_Job], bool]:
+        """What is queued, at least one job; False when the writer is to end after it."""
+        jobs: list[_Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            jobs.append(job)
+            if len(jobs) == LARGEST_BATCH:
+                return jobs, True
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return jobs, True
+        return jobs, False
+
+    def _run(self, jobs: list[_Job]) -> list[Callable[[], None]]:
+        """One transaction; returns the answers, to be given because the outcome is final."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            answers = [self._attempt(job) for job in jobs]
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, StoreError) as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            lost = self._explained(error)
+            return [partial(job.answer.set_exception, lost) for job in jobs]
+        return answers
+
+    def _attempt(self, job: _Job) -> Callable[[], None]:
+        self._connection.execute("SAVEPOINT change")
+        try:
+            result = job.change(self._session)
+        except BaseException as error:
+            if not self._connection.in_transaction:  # a full disk can make SQLite roll back everything
+                raise self._explained(error) from error
+            self._connection.execute("ROLLBACK TO change")
+            self._connection.execute("RELEASE change")
+            return partial(job.answer.set_exception, self._explained(error))
+        self._connection.execute("RELEASE change")
+        return partial(job.answer.set_result, result)
+
+    @overload
+    def _explained(self, error: sqlite3.Error | StoreError) -> StoreError: ...
+    @overload
+    def _explained(self, error: BaseException) -> BaseException: ...
+    def _explained(self, error: BaseException) -> BaseException:
+        return _sqlite.explain(error, self._path) if isinstance(error, sqlite3.Error) else error
