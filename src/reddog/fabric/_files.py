@@ -1,0 +1,142 @@
+"""Files that appear whole: private, atomic, sparse."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from reddog.fabric.compute import MachineError
+
+_CHUNK = 4 << 20
+_FICLONE = 0x40049409  # ioctl: share the extents of a whole file (btrfs, xfs, bcachefs)
+
+
+def private_dir(path: Path) -> Path:
+    """Make the directory 0700; an existing one is tightened."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path
+
+
+def partial(target: Path) -> Path:
+    """Where `target` grows until it is whole; deterministic, so that a repetition finds what a crash left."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def create_private(path: Path) -> int:
+    """Open a new, empty file that only its owner may read."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace the file's content at once, 0600. durable: it survives a power cut when this returns."""
+    draft = partial(path)
+    descriptor = create_private(draft)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    draft.replace(path)
+    if durable:
+        sync_dir(path.parent)
+
+
+def sync_dir(path: Path) -> None:
+    """Make the names in a directory survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(target: Path, fill: Callable[[Path], None]) -> None:
+    """Have `fill` write a draft, then let it appear as `target`; after a failure nothing is left.
+
+    :raises MachineError: NoSpace.
+    """
+    draft = partial(target)
+    try:
+        fill(draft)
+        descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(target)
+        sync_dir(target.parent)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise disk_error(error, target) from error
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def disk_error(error: OSError, path: Path) -> MachineError:
+    """What a failed file operation is called."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return MachineError(
+            "NoSpace", f"There is no space left for {path}.", "Free some disk space and try again."
+        )
+    if error.errno == errno.ENOENT:
+        return MachineError("DiskMissing", f"There is no file {error.filename or path}.")
+    return MachineError("DriverFailed", f"{path}: {error.strerror or error}.")
+
+
+def copy_sparse(source: Path, target: Path) -> None:
+    """Copy a file, sharing extents where the file system can, else only the parts that hold data."""
+    with source.open("rb") as read, os.fdopen(create_private(target), "wb") as write:
+        try:
+            fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
+        except OSError:
+            size = os.fstat(read.fileno()).st_size
+            os.ftruncate(write.fileno(), size)
+            for start, end in data_ranges(read.fileno(), size):
+                _copy_range(read.fileno(), write.fileno(), start, end)
+
+
+def data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """The stretches of a file that are not holes."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        end = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
+        yield start, end
+
+
+def _copy_range(read: int, write: int, start: int, end: int) -> None:
+    while start < end:
+        data = os.pread(read, min(_CHUNK, end - start), start)
+        if not data:
+            return
+        if data.count(0) != len(data):
+            os.pwrite(write, data, start)
+        start += len(data)
+
+
+def hold_directory(path: Path) -> int:
+    """Take the directory for one driver alone, until the returned descriptor is closed.
+
+    :raises MachineError: DriverFailed when another driver holds it.
+    """
+    descriptor = os.open(private_dir(path) / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise MachineError(
+            "DriverFailed",
+            f"The machines in {path} are in the hands of another driver.",
+            "Stop the other cloud (or close its driver) first.",
+        ) from error
+    return descriptor

@@ -1,0 +1,296 @@
+"""A driver that boots nothing: the same behavior as real machines, at once or by a clock moved by hand.
+
+Machines are kept as JSON in the driver's directory, so the next driver on it finds them as a real one would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from reddog.fabric import _specs, provisioning
+from reddog.fabric._clock import Clock, ManualClock, RealClock
+from reddog.fabric._files import copy_sparse, hold_directory, private_dir, publish, write_atomic
+from reddog.fabric._watchers import Watchers
+from reddog.fabric.compute import (
+    Accelerator,
+    Cause,
+    Disk,
+    Forward,
+    MachineError,
+    MachineSpec,
+    MachineState,
+    Power,
+)
+
+__all__ = ["Clock", "ManualClock", "RealClock", "SimulatedDriver"]
+
+_PROVISIONING = "ovf-env.xml"
+
+
+@dataclass(frozen=True)
+class _Machine:
+    spec: MachineSpec
+    power: Power
+    since: float
+    boot: int
+    ready_at: float
+    cause: Cause | None = None
+    host_name: str | None = None
+    message: str = ""
+
+    def state(self, now: float) -> MachineState:
+        ready = self.power == "running" and now >= self.ready_at
+        key = hashlib.sha256(self.spec.id.encode()).hexdigest()[:32]
+        return MachineState(
+            id=self.spec.id,
+            power=self.power,
+            ready=ready,
+            cause=self.cause,
+            host_name=self.host_name if ready else None,
+            ssh_host_key=key if ready else None,
+            message=self.message,
+            since=datetime.fromtimestamp(self.since, UTC),
+        )
+
+
+class SimulatedDriver:
+    """Simulated machines under `directory`.
+
+    clock: real by default; a `ManualClock` stands still until it is advanced. boot_time: seconds from start
+    to ready; settable at any time, `math.inf` for guests that never report. Faults are injected with
+    `fail_next_start`, `kill`, `guest_shutdown` and `panic`. Raises MachineError DriverFailed while another
+    driver holds the directory.
+    """
+
+    name = "simulated"
+    accelerator: Accelerator = "none"
+    capabilities = frozenset({"hot-disks", "forwards", "console", "backup"})
+
+    def __init__(self, directory: Path, *, clock: Clock | None = None, boot_time: float = 0.05) -> None:
+        self.boot_time = boot_time
+        self._directory = directory
+        self._hold = hold_directory(directory)
+        self._clock: Clock = clock or RealClock()
+        self._owns_clock = clock is None
+        self._lock = threading.RLock()
+        self._closed = False
+        self._failures: list[MachineError] = []
+        self._watchers = Watchers()
+        self._machines = {machine.spec.id: machine for machine in self._load()}
+        for machine in self._machines.values():
+            self._expect_ready(machine)
+
+    # -- the driver's interface -------------------------------------------------------------------------
+
+    def start(self, spec: MachineSpec) -> None:
+        with self._lock:
+            before = self._machines.get(_specs.check_id(spec.id))
+            if before is not None and before.power == "running":
+                return
+            spec = _specs.check_spec(spec)
+            self._check_free(spec)
+            if self._failures:
+                raise self._failures.pop(0)
+            self._boot(spec, before)
+        self._watchers.tell(spec.id)
+
+    def shutdown(self, id: str, *, timeout: float) -> None:
+        self._stop(id, "host-shutdown", "It was shut down.")
+
+    def restart(self, id: str) -> None:
+        with self._lock:
+            machine = self._get(id)
+            if machine.power != "running":
+                _specs.check_spec(machine.spec)
+                self._check_free(machine.spec)
+            self._boot(machine.spec, machine)
+        self._watchers.tell(id)
+
+    def remove(self, id: str) -> None:
+        with self._lock:
+            known = self._machines.pop(_specs.check_id(id), None)
+            shutil.rmtree(self._directory / id, ignore_errors=True)
+        if known is not None:
+            self._watchers.tell(id)
+
+    def observe(self, id: str) -> MachineState:
+        machine = self._machines.get(id)
+        if machine is None:
+            return MachineState(id, "absent", message="There is no such machine.")
+        return machine.state(self._clock.now())
+
+    def list(self) -> list[str]:
+        return sorted(entry.name for entry in self._directory.iterdir() if entry.is_dir())
+
+    def set_forwards(self, id: str, forwards: Iterable[Forward]) -> None:
+        with self._lock:
+            machine = self._get(id)
+            spec = replace(machine.spec, forwards=_specs.check_forwards(forwards))
+            if machine.power == "running":
+                self._check_ports(spec)
+            self._save(replace(machine, spec=spec))
+
+    def attach_disk(self, id: str, disk: Disk) -> None:
+        with self._lock:
+            machine = self._get(id)
+            lun = _specs.check_data_disk(disk)
+            there = _specs.find_disk(machine.spec, lun)
+            if there is not None and there != disk:
+                raise _specs.lun_taken(id, lun)
+            spec = _specs.with_disk(machine.spec, disk)
+            if machine.power == "running":
+                self._check_disks(spec)
+            self._save(replace(machine, spec=spec))
+
+    def detach_disk(self, id: str, lun: int) -> None:
+        with self._lock:
+            machine = self._get(id)
+            self._save(replace(machine, spec=_specs.without_disk(machine.spec, lun)))
+
+    def backup_disk(self, id: str, lun: int | None, target: Path) -> None:
+        with self._lock:
+            disk = _specs.require_disk(self._get(id).spec, lun)
+        _specs.check_disk(disk)
+        publish(target, lambda draft: copy_sparse(disk.path, draft))
+
+    def console(self, id: str) -> bytes:
+        machine = self._get(id)
+        lines = [f"reddog: simulated machine {machine.spec.name}, boot {machine.boot}"]
+        if machine.state(self._clock.now()).ready:
+            lines.append("reddog: ready")
+        return "\n".join([*lines, ""]).encode()
+
+    def console_socket(self, id: str) -> Path | None:
+        self._get(id)
+        return None
+
+    def forget_provisioning(self, id: str) -> None:
+        (self._directory / _specs.check_id(id) / _PROVISIONING).unlink(missing_ok=True)
+
+    def watch(self, callback: Callable[[str], None]) -> None:
+        self._watchers.add(callback)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._owns_clock:
+            self._clock.close()
+        os.close(self._hold)
+
+    # -- faults -----------------------------------------------------------------------------------------
+
+    def fail_next_start(self, error: MachineError | None = None) -> None:
+        """The next start fails with this error (StartFailed by default). Several calls queue up."""
+        self._failures.append(
+            error or MachineError("StartFailed", "The simulated start failed.", "Try again.")
+        )
+
+    def kill(self, id: str) -> None:
+        """As when the machine's process is killed."""
+        self._stop(id, "killed", "Its process was killed.")
+
+    def guest_shutdown(self, id: str) -> None:
+        """As when somebody powers off inside the guest."""
+        self._stop(id, "guest-shutdown", "The guest powered off.")
+
+    def panic(self, id: str) -> None:
+        """As when the guest's kernel panics."""
+        self._stop(id, "panic", "The guest's kernel panicked.")
+
+    def spec(self, id: str) -> MachineSpec:
+        """What a machine is now: its size, disks and forwards (never its provisioning document)."""
+        return self._get(id).spec
+
+    # -- inside -----------------------------------------------------------------------------------------
+
+    def _get(self, id: str) -> _Machine:
+        machine = self._machines.get(id)
+        if machine is None:
+            raise _specs.not_found(id)
+        return machine
+
+    def _boot(self, spec: MachineSpec, before: _Machine | None) -> None:
+        name = before.host_name if before else None
+        now = self._clock.now()
+        private_dir(self._directory / spec.id)
+        if spec.provisioning is not None:
+            name = provisioning.host_name(spec.provisioning) or name
+            write_atomic(self._directory / spec.id / _PROVISIONING, spec.provisioning, durable=False)
+        machine = _Machine(
+            spec=replace(spec, provisioning=None),
+            power="running",
+            since=now,
+            boot=before.boot + 1 if before else 1,
+            ready_at=now + self.boot_time,
+            host_name=name or spec.name,
+        )
+        self._save(machine)
+        self._expect_ready(machine)
+
+    def _stop(self, id: str, cause: Cause, message: str) -> None:
+        with self._lock:
+            machine = self._get(id)
+            if machine.power == "stopped":
+                return
+            self._save(
+                replace(machine, power="stopped", cause=cause, message=message, since=self._clock.now())
+            )
+        self._watchers.tell(id)
+
+    def _expect_ready(self, machine: _Machine) -> None:
+        if machine.power == "running" and machine.ready_at < math.inf:
+            self._clock.call_at(machine.ready_at, lambda: self._became_ready(machine.spec.id, machine.boot))
+
+    def _became_ready(self, id: str, boot: int) -> None:
+        with self._lock:
+            machine = self._machines.get(id)
+            if self._closed or machine is None or machine.boot != boot or machine.power != "running":
+                return
+            self.forget_provisioning(id)
+        self._watchers.tell(id)
+
+    def _others(self, id: str) -> Iterable[MachineSpec]:
+        return (m.spec for m in self._machines.values() if m.power == "running" and m.spec.id != id)
+
+    def _check_free(self, spec: MachineSpec) -> None:
+        self._check_disks(spec)
+        self._check_ports(spec)
+
+    def _check_disks(self, spec: MachineSpec) -> None:
+        mine = {disk.path: disk for disk in (spec.os_disk, *spec.data_disks)}
+        for other in self._others(spec.id):
+            for disk in (other.os_disk, *other.data_disks):
+                if disk.path in mine and not (disk.read_only and mine[disk.path].read_only):
+                    raise _specs.disk_locked(disk.path)
+
+    def _check_ports(self, spec: MachineSpec) -> None:
+        mine = {_specs.place(forward): forward for forward in spec.forwards}
+        for other in self._others(spec.id):
+            for forward in other.forwards:
+                if _specs.place(forward) in mine:
+                    raise _specs.port_in_use(mine[_specs.place(forward)])
+
+    def _save(self, machine: _Machine) -> None:
+        document = {**asdict(machine), "spec": _specs.to_json(machine.spec)}
+        path = self._directory / machine.spec.id / "machine.json"
+        write_atomic(path, json.dumps(document).encode(), durable=False)
+        self._machines[machine.spec.id] = machine
+
+    def _load(self) -> Iterable[_Machine]:
+        for id in self.list():
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+                document: dict[str, Any] = json.loads((self._directory / id / "machine.json").read_bytes())
+                yield _Machine(**{**document, "spec": _specs.from_json(document["spec"])})
