@@ -1,5 +1,6 @@
 """Operations, locks, and the loop that makes the world match the goals."""
 
+from reddog.engine._engine import Engine, EngineSettings
 from reddog.engine._interface import (
     Context,
     Converged,
@@ -17,6 +18,8 @@ from reddog.store import OperationRecord, Reader, Ref, Resource
 __all__ = [
     "Context",
     "Converged",
+    "Engine",
+    "EngineSettings",
     "Exists",
     "Failed",
     "Locked",

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from reddog.store import OperationRecord, Reader, Ref, Resource
 
-if TYPE_CHECKING:
-    from reddog.wire import ServiceError
-
 T = TypeVar("T")
+
+
+@runtime_checkable
+class ServiceFailure(Protocol):
+    """The shape of a service error (`reddog.wire.ServiceError`), which is all the engine knows of it."""
+
+    @property
+    def code(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
 
 
 class Locked(Exception):  # noqa: N818 - a state, read as `except Locked`
@@ -51,11 +62,13 @@ class Missing(Exception):  # noqa: N818
 class Failed(Exception):  # noqa: N818
     """Raised by a reconciler: converging can never succeed, so the operation is to be rolled back.
 
+    A service error that a reconciler raises itself counts the same.
+
     Args:
         error: What Get Operation Status will answer.
     """
 
-    def __init__(self, error: ServiceError) -> None:
+    def __init__(self, error: ServiceFailure) -> None:
         super().__init__(str(error))
         self.error = error
 
@@ -233,7 +246,8 @@ class Reconciler(Protocol):
         every step must be idempotent. Wait with `Retry`, not by sleeping.
 
         Raises:
-            Failed: It can never succeed. Any other exception is retried until the operation's time is up.
+            Failed: It can never succeed. Any exception but a service error is retried until the operation's
+                time is up.
         """
         ...
 

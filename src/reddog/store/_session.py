@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ class Cursor(Protocol):
 class Connection(Protocol):
     """What is used of a database driver's connection."""
 
+    @property
+    def in_transaction(self) -> bool: ...
     def execute(self, sql: str, parameters: Mapping[str, Any] = ..., /) -> Cursor: ...
 
 
@@ -136,6 +139,24 @@ class WriteSession(ReadSession):
     def insert_operation(self, record: OperationRecord) -> None:
         """Add an operation."""
         self._run("insert_operation", _rows.encode(vars(record)))
+
+    @property
+    def in_transaction(self) -> bool:
+        """False after the database itself has rolled everything back, as it may when the disk is full."""
+        return self._connection.in_transaction
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Undo what happens inside when it raises; the exception goes on."""
+        self._connection.execute("SAVEPOINT part")
+        try:
+            yield
+        except BaseException:
+            if self.in_transaction:
+                self._connection.execute("ROLLBACK TO part")
+                self._connection.execute("RELEASE part")
+            raise
+        self._connection.execute("RELEASE part")
 
     def update_operation(self, id: str, **values: Any) -> None:
         """Change columns of an operation."""

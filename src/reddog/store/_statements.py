@@ -17,6 +17,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    null,
     or_,
     select,
     update,
@@ -82,10 +83,10 @@ _FIXED: dict[str, Callable[[], ClauseElement]] = {
     "release_settled": lambda: (
         update(resources)
         .where(r.operation == bindparam("operation_"), r.settled.is_(True))
-        .values(operation=None, back=None, after=None)
+        .values(operation=null(), back=null(), after=null())
     ),
     "release_rest": lambda: (
-        update(resources).where(r.operation == bindparam("operation_")).values(operation=None, back=None)
+        update(resources).where(r.operation == bindparam("operation_")).values(operation=null(), back=null())
     ),
     "forget": lambda: delete(operations).where(o.seq.in_(_expired())),
 }

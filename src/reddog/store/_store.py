@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,21 +70,22 @@ class Store:
         finally:
             self._give_back(connection, session)
 
-    def write(self, change: Callable[[WriteSession], T]) -> T:
+    def write(self, change: Callable[[WriteSession], T], *, then: Callable[[T], None] | None = None) -> T:
         """Run `change` in the writer's thread and return its result when it is durable.
 
         When it raises, its own changes are undone and the exception is raised here.
+
+        Args:
+            change: What to do; it may run again only if it is handed in again.
+            then: Called with the result in the writer's thread once it is durable, even when the caller has
+                stopped waiting. Must be quick and must not write.
 
         Raises:
             StoreError: The change could not be made durable, and so did not happen.
         """
         if self._writer.is_current_thread:
             raise RuntimeError("A change may not wait for another one: use the session it was given.")
-        return self.submit(change).result()
-
-    def submit(self, change: Callable[[WriteSession], T]) -> Future[T]:
-        """As `write`, without waiting."""
-        return self._writer.submit(change)
+        return self._writer.submit(change, then).result()
 
     def close(self) -> None:
         """Finish the queued writes, close the database, and free the directory. May be called again."""

@@ -24,7 +24,15 @@ LARGEST_BATCH = 256
 @dataclass(frozen=True)
 class _Job:
     change: Callable[[WriteSession], Any]
+    then: Callable[[Any], None]
     answer: Future[Any]
+
+    def succeed(self, result: Any) -> None:
+        self.then(result)
+        self.answer.set_result(result)
+
+
+def _nothing(_: Any) -> None: ...
 
 
 class Writer:
@@ -44,13 +52,18 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="reddog-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, change: Callable[[WriteSession], T]) -> Future[T]:
-        """Queue a change; the future answers when it is durable, with its result or its exception."""
+    def submit(
+        self, change: Callable[[WriteSession], T], then: Callable[[T], None] | None = None
+    ) -> Future[T]:
+        """Queue a change; the future answers when it is durable, with its result or its exception.
+
+        `then` is called before that, with the result.
+        """
         answer: Future[T] = Future()
         with self._gate:
             if self._closed:
                 raise StoreError("The store is closed.", "Start the cloud again.")
-            self._jobs.put(_Job(change, answer))
+            self._jobs.put(_Job(change, then or _nothing, answer))
         return answer
 
     def close(self) -> None:
@@ -112,7 +125,7 @@ class Writer:
             self._connection.execute("RELEASE change")
             return partial(job.answer.set_exception, self._explained(error))
         self._connection.execute("RELEASE change")
-        return partial(job.answer.set_result, result)
+        return partial(job.succeed, result)
 
     @overload
     def _explained(self, error: sqlite3.Error | StoreError) -> StoreError: ...
