@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from reddog.store import _sqlite
 from reddog.store._errors import StoreError
@@ -28,8 +28,12 @@ class _Job:
     answer: Future[Any]
 
     def succeed(self, result: Any) -> None:
-        self.then(result)
-        self.answer.set_result(result)
+        try:
+            self.then(result)
+        except BaseException as error:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(result)
 
 
 def _nothing(_: Any) -> None: ...
@@ -110,7 +114,7 @@ class Writer:
         except (sqlite3.Error, StoreError) as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            lost = self._explained(error)
+            lost = self._lost(error)
             return [partial(job.answer.set_exception, lost) for job in jobs]
         return answers
 
@@ -120,16 +124,18 @@ class Writer:
             result = job.change(self._session)
         except BaseException as error:
             if not self._connection.in_transaction:  # a full disk can make SQLite roll back everything
-                raise self._explained(error) from error
+                raise self._lost(error) from error
             self._connection.execute("ROLLBACK TO change")
             self._connection.execute("RELEASE change")
             return partial(job.answer.set_exception, self._explained(error))
         self._connection.execute("RELEASE change")
         return partial(job.succeed, result)
 
-    @overload
-    def _explained(self, error: sqlite3.Error | StoreError) -> StoreError: ...
-    @overload
-    def _explained(self, error: BaseException) -> BaseException: ...
+    def _lost(self, error: BaseException) -> StoreError:
+        known = self._explained(error)
+        return (
+            known if isinstance(known, StoreError) else StoreError("The transaction was lost.", "Try again.")
+        )
+
     def _explained(self, error: BaseException) -> BaseException:
         return _sqlite.explain(error, self._path) if isinstance(error, sqlite3.Error) else error
