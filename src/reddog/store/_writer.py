@@ -30,7 +30,7 @@ class _Job:
     def succeed(self, result: Any) -> None:
         try:
             self.then(result)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it belongs to the caller, who gets it
             self.answer.set_exception(error)
         else:
             self.answer.set_result(result)
