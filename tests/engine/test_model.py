@@ -17,6 +17,7 @@ from reddog.store import Store
 from toys import Refusal, Scripted, begin
 
 KEYS = ("a", "b", "c", "d")
+VERBS = ("insert", "set", "remove", "lock")
 HOLD = Retry(3600)
 
 
@@ -41,7 +42,13 @@ class EngineModel(RuleBasedStateMachine):
         self.running: list[str] = []
         self.finished: dict[str, str] = {}
 
-    @initialize()
+    @initialize(sizes=st.lists(st.integers(0, 9), max_size=3))
+    def begin_with_some(self, sizes: list[int]) -> None:
+        self.open()
+        for key, size in zip(KEYS, sizes, strict=False):
+            self.accept({key: "insert"}, size, False)
+            self.end(self.running[0], Converged(), "Succeeded")
+
     def open(self) -> None:
         self.toy = Scripted()
         self.store = Store(self.directory)
@@ -57,16 +64,17 @@ class EngineModel(RuleBasedStateMachine):
     def hold(self, *keys: str) -> None:
         self.toy.script |= {key: lambda row, ctx: Converged() if ctx.rolling_back else HOLD for key in keys}
 
-    @rule(
-        changes=st.dictionaries(
-            st.sampled_from(KEYS),
-            st.sampled_from(["insert", "set", "remove", "lock"]),
-            min_size=1,
-            max_size=3,
-        ),
-        size=st.integers(0, 9),
-        ordered=st.booleans(),
-    )
+    @rule(data=st.data(), count=st.integers(1, 3), size=st.integers(0, 9), ordered=st.booleans())
+    def accept_what_is_possible(self, data: st.DataObject, count: int, size: int, ordered: bool) -> None:
+        free = [key for key in KEYS if key not in self.rows or self.rows[key].holder is None]
+        keys = data.draw(st.permutations(free))[:count]
+        verbs = {key: ["set", "set", "remove", "lock"] if key in self.rows else ["insert"] for key in keys}
+        self.accept({key: data.draw(st.sampled_from(verbs[key])) for key in keys}, size, ordered)
+
+    @rule(changes=st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VERBS), min_size=1, max_size=3))
+    def accept_anything(self, changes: dict[str, str]) -> None:
+        self.accept(changes, 0, False)
+
     def accept(self, changes: dict[str, str], size: int, ordered: bool) -> None:
         expected = self.refusal(changes)
 
@@ -115,7 +123,7 @@ class EngineModel(RuleBasedStateMachine):
                 row.back, row.size = row.size, size
             elif verb == "remove":
                 row.present = False
-        if set(changes.values()) == {"lock"}:
+        if set(changes.values()) <= {"lock"}:
             self.close(id, "Succeeded")
         else:
             self.running.append(id)
@@ -180,8 +188,8 @@ class EngineModel(RuleBasedStateMachine):
 
 
 EngineModel.TestCase.settings = settings(
-    max_examples=40,
-    stateful_step_count=25,
+    max_examples=30,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,35 +94,26 @@ class SimulatedDriver:
     # -- the driver's interface -------------------------------------------------------------------------
 
     def start(self, spec: MachineSpec) -> None:
-        with self._lock:
-            before = self._machines.get(_specs.check_id(spec.id))
+        with self._change(_specs.check_id(spec.id)) as before:
             if before is not None and before.power == "running":
                 return
-            spec = _specs.check_spec(spec)
-            self._check_free(spec)
-            if self._failures:
-                raise self._failures.pop(0)
-            self._boot(spec, before)
-        self._watchers.tell(spec.id)
+            self._start(_specs.check_spec(spec), before)
 
     def shutdown(self, id: str, *, timeout: float) -> None:
         self._stop(id, "host-shutdown", "It was shut down.")
 
     def restart(self, id: str) -> None:
-        with self._lock:
+        with self._change(id):
             machine = self._get(id)
-            if machine.power != "running":
-                _specs.check_spec(machine.spec)
-                self._check_free(machine.spec)
-            self._boot(machine.spec, machine)
-        self._watchers.tell(id)
+            if machine.power == "running":
+                self._boot(machine.spec, machine)
+            else:
+                self._start(_specs.check_spec(machine.spec), machine)
 
     def remove(self, id: str) -> None:
-        with self._lock:
-            known = self._machines.pop(_specs.check_id(id), None)
+        with self._change(_specs.check_id(id)):
+            self._machines.pop(id, None)
             shutil.rmtree(self._directory / id, ignore_errors=True)
-        if known is not None:
-            self._watchers.tell(id)
 
     def observe(self, id: str) -> MachineState:
         machine = self._machines.get(id)
@@ -131,7 +122,8 @@ class SimulatedDriver:
         return machine.state(self._clock.now())
 
     def list(self) -> list[str]:
-        return sorted(entry.name for entry in self._directory.iterdir() if entry.is_dir())
+        rooms = (entry.name for entry in self._directory.iterdir() if entry.is_dir())
+        return sorted(name for name in rooms if not name.startswith("."))
 
     def set_forwards(self, id: str, forwards: Iterable[Forward]) -> None:
         with self._lock:
@@ -222,6 +214,34 @@ class SimulatedDriver:
             raise _specs.not_found(id)
         return machine
 
+    @contextlib.contextmanager
+    def _change(self, id: str) -> Iterator[_Machine | None]:
+        """Alone with a machine as it is; watchers hear afterwards if it is another one then."""
+        before = None
+        try:
+            with self._lock:
+                before = self._machines.get(id)
+                yield before
+        finally:
+            if self._machines.get(id) is not before:
+                self._watchers.tell(id)
+
+    def _start(self, spec: MachineSpec, before: _Machine | None) -> None:
+        try:
+            self._check_free(spec)
+            if self._failures:
+                raise self._failures.pop(0)
+        except MachineError as error:
+            self._fail(spec, before, error)
+            raise
+        self._boot(spec, before)
+
+    def _fail(self, spec: MachineSpec, before: _Machine | None, error: MachineError) -> None:
+        now = self._clock.now()
+        machine = before or _Machine(spec, "stopped", now, boot=0, ready_at=now)
+        spec = replace(spec, provisioning=None)
+        self._save(replace(machine, spec=spec, cause="failed", message=error.message, since=now))
+
     def _boot(self, spec: MachineSpec, before: _Machine | None) -> None:
         name = before.host_name if before else None
         now = self._clock.now()
@@ -241,14 +261,13 @@ class SimulatedDriver:
         self._expect_ready(machine)
 
     def _stop(self, id: str, cause: Cause, message: str) -> None:
-        with self._lock:
+        with self._change(id):
             machine = self._get(id)
             if machine.power == "stopped":
                 return
             self._save(
                 replace(machine, power="stopped", cause=cause, message=message, since=self._clock.now())
             )
-        self._watchers.tell(id)
 
     def _expect_ready(self, machine: _Machine) -> None:
         if machine.power == "running" and machine.ready_at < math.inf:
@@ -285,7 +304,7 @@ class SimulatedDriver:
 
     def _save(self, machine: _Machine) -> None:
         document = {**asdict(machine), "spec": _specs.to_json(machine.spec)}
-        path = self._directory / machine.spec.id / "machine.json"
+        path = private_dir(self._directory / machine.spec.id) / "machine.json"
         write_atomic(path, json.dumps(document).encode(), durable=False)
         self._machines[machine.spec.id] = machine
 

@@ -15,7 +15,7 @@ from reddog.fabric.compute import Disk, Forward, MachineError
 from reddog.fabric.qemu import _command
 from reddog.fabric.qemu._session import Session, wait_event
 
-_UNPLUG_TIMEOUT = 10.0
+_UNPLUG_PATIENCE = 10.0
 _FORWARD = re.compile(
     r"^\s*(TCP|UDP)\[HOST_FORWARD\]\s+\d+\s+(?P<address>\S+)\s+(?P<port>\d+)\s+\S+\s+(?P<guest>\d+)", re.M
 )
@@ -29,25 +29,18 @@ async def plug_disk(session: Session, disk: Disk) -> None:
     """
     assert disk.lun is not None
     if _command.node_name(disk.lun) not in await _nodes(session):
-        await _open_disk(session, disk)
+        await session.execute("blockdev-add", **_command.blockdev(disk))
     if _command.device_id(disk.lun) in await _devices(session):
         return
     try:
         await session.execute("device_add", **_command.data_device(disk.lun))
-    except MachineError:
-        await session.execute("blockdev-del", node_name=_command.node_name(disk.lun))
-        raise
-
-
-async def _open_disk(session: Session, disk: Disk) -> None:
-    try:
-        await session.execute("blockdev-add", **_command.blockdev(disk))
     except MachineError as error:
+        await session.execute("blockdev-del", node_name=_command.node_name(disk.lun))
         raise _specs.disk_locked(disk.path) if "lock" in error.message else error from None
 
 
-async def unplug(session: Session, device: str, node: str) -> None:
-    """Take a device out of the machine and close its file.
+async def unplug(session: Session, device: str, node: str, *, patience: float = _UNPLUG_PATIENCE) -> None:
+    """Take a device out of the machine and close its file; the guest has `patience` seconds to let go.
 
     Raises MachineError DriverFailed when the guest does not let go of it.
     """
@@ -55,7 +48,7 @@ async def unplug(session: Session, device: str, node: str) -> None:
         async with session.listen("DEVICE_DELETED") as deleted:
             await _ask_to_unplug(session, device)
             wanted = lambda event: event["data"].get("device") == device  # noqa: E731
-            if await wait_event(session, deleted, wanted, _UNPLUG_TIMEOUT) is None:
+            if await wait_event(session, deleted, wanted, patience) is None:
                 message = f"The guest does not let go of the device {device}."
                 raise MachineError("DriverFailed", message, "Shut the machine down first.")
     if node in await _nodes(session):

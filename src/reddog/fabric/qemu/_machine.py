@@ -37,6 +37,7 @@ _START = 30.0
 _QUIT = 5.0
 _ASK_AGAIN = 5.0  # a guest that is still booting does not hear the power button
 _SPACE_RETRY = 5.0
+_DISC_PATIENCE = 3.0
 
 _MESSAGES: dict[Cause, str] = {
     "host-shutdown": "It was shut down.",
@@ -284,7 +285,7 @@ class Machine:
         with self.lock:
             for name in _command.DISC_DEVICES if self._process is not None else ():
                 with contextlib.suppress(MachineError):
-                    self._run(partial(_hot.unplug, device=name, node=name))
+                    self._run(partial(_hot.unplug, device=name, node=name, patience=_DISC_PATIENCE))
 
     def _keep(self, spec: MachineSpec) -> None:
         self.room.save_spec(spec)

@@ -1,0 +1,162 @@
+"""Writing wire types as XML: no declaration, no white space, both namespaces on the root, elements in order.
+
+``None`` is left out, ``NIL`` is written as ``i:nil``, everything else is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from reddog.wire import errors
+from reddog.wire._schema import (
+    INSTANCE_NAMESPACE,
+    NAMESPACE,
+    NIL,
+    PARAMETERS_NAMESPACE,
+    Member,
+    WireType,
+    members,
+)
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DECLARED = f'xmlns="{NAMESPACE}" xmlns:i="{INSTANCE_NAMESPACE}"'
+Encoder = Callable[[Any, list[str], bool], None]
+
+
+def encode(value: WireType, root: str | None = None, *, response: bool = False) -> bytes:
+    """Write one document.
+
+    :param value: the object; attributes that are ``None`` are left out.
+    :param root: the root's name, where it is not the type's own.
+    :param response: mark polymorphic elements with ``i:type``, as the service does in answers.
+    :raises ServiceError: 400; a text has a character that XML cannot hold.
+    """
+    name = root or value.xml_name()
+    parts = [f"<{name} {_DECLARED}>"]
+    _encoder(type(value))(value, parts, response)
+    if len(parts) == 1:
+        parts = [f"<{name} {_DECLARED}/>"]
+    else:
+        parts.append(f"</{name}>")
+    return _checked("".join(parts))
+
+
+def encode_item(value: WireType, tag: str | None = None, *, response: bool = True) -> bytes:
+    """Write one element of a list that is sent in pieces, without namespace declarations."""
+    parts: list[str] = []
+    _write_element(tag or value.xml_name(), value, parts, response)
+    return _checked("".join(parts))
+
+
+def _checked(document: str) -> bytes:
+    found = _FORBIDDEN.search(document)
+    if found:
+        raise errors.FORBIDDEN_CHARACTER(character=f"U+{ord(found.group()):04X}")
+    return document.encode("utf-8")
+
+
+@cache
+def _encoder(cls: type[WireType]) -> Encoder:
+    writers = [(name, member.tag, _writer(member)) for name, member in members(cls)]
+
+    def write(value: Any, parts: list[str], response: bool) -> None:
+        attributes = value.__dict__
+        for name, tag, writer in writers:
+            content = attributes.get(name)
+            if content is NIL:
+                parts.append(f'<{tag} i:nil="true"/>')
+            elif content is not None:
+                writer(tag, content, parts, response)
+
+    return write
+
+
+def _writer(member: Member) -> Callable[[str, Any, list[str], bool], None]:
+    if member.kind == "boolean":
+        return lambda tag, value, parts, response: parts.append(
+            f"<{tag}>{'true' if value else 'false'}</{tag}>"
+        )
+    if member.kind == "integer":
+        return lambda tag, value, parts, response: parts.append(f"<{tag}>{value}</{tag}>")
+    if member.kind == "encoded":
+        return lambda tag, value, parts, response: _write_text(tag, _base64(value), parts)
+    if member.kind == "element":
+        return _write_element
+    if member.kind == "elements":
+        return lambda tag, value, parts, response: _write_all(tag, value, parts, response)
+    if member.kind == "names":
+        return lambda tag, value, parts, response: _write_names(tag, value, parts)
+    if member.kind == "strings":
+        return lambda tag, value, parts, response: _write_strings(tag, member.item, value, parts)
+    if member.kind == "pairs":
+        return lambda tag, value, parts, response: _write_pairs(tag, member, value, parts)
+    return lambda tag, value, parts, response: _write_text(tag, str(value), parts)
+
+
+def _base64(value: Any) -> str:
+    return base64.b64encode(str(value).encode("utf-8", "surrogatepass")).decode("ascii")
+
+
+def _escape(value: str) -> str:
+    if "&" in value:
+        value = value.replace("&", "&amp;")
+    if "<" in value:
+        value = value.replace("<", "&lt;")
+    if ">" in value:
+        value = value.replace(">", "&gt;")
+    return value.replace("\r", "&#13;") if "\r" in value else value
+
+
+def _write_text(tag: str, value: str, parts: list[str]) -> None:
+    parts.append(f"<{tag}>{_escape(value)}</{tag}>" if value else f"<{tag}/>")
+
+
+def _write_element(tag: str, value: Any, parts: list[str], response: bool) -> None:
+    marked = response and value._instance_type and (tag != "Role" or value.role_type)
+    attributes = f' i:type="{value._instance_type}"' if marked else ""
+    start = len(parts)
+    parts.append(f"<{tag}{attributes}>")
+    _encoder(type(value))(value, parts, response)
+    if len(parts) == start + 1:
+        parts[start] = f"<{tag}{attributes}/>"
+    else:
+        parts.append(f"</{tag}>")
+
+
+def _write_all(tag: str, values: Any, parts: list[str], response: bool) -> None:
+    for value in values:
+        _write_element(tag, value, parts, response)
+
+
+def _write_names(tag: str, values: Any, parts: list[str]) -> None:
+    for value in values:
+        _write_text(tag, str(value), parts)
+
+
+def _write_strings(tag: str, item: str, values: Any, parts: list[str]) -> None:
+    if not values:
+        parts.append(f"<{tag}/>")
+        return
+    parts.append(f"<{tag}>")
+    _write_names(item, values, parts)
+    parts.append(f"</{tag}>")
+
+
+def _write_pairs(tag: str, member: Member, values: dict[str, str], parts: list[str]) -> None:
+    prefix, declared = ("", "")
+    if member.namespace == PARAMETERS_NAMESPACE:
+        prefix, declared = "a:", f' xmlns:a="{PARAMETERS_NAMESPACE}"'
+    if not values:
+        parts.append(f"<{tag}/>")
+        return
+    parts.append(f"<{tag}{declared}>")
+    for name, value in values.items():
+        parts.append(f"<{member.item}>")
+        _write_text(f"{prefix}Name", str(name), parts)
+        _write_text(f"{prefix}Value", str(value), parts)
+        parts.append(f"</{member.item}>")
+    parts.append(f"</{tag}>")

@@ -1,0 +1,253 @@
+"""The catalogue of errors: code, HTTP status, message, what to do next.
+
+Code that refuses something calls an entry and raises what it returns: ``raise errors.DEPLOYMENT_NOT_FOUND()``.
+Messages that the real service was recorded with are kept to the letter (behaviours.md, section 2); the others are
+ours, and tell the next step themselves. One place turns an error into HTTP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+_NAMESPACES = (
+    'xmlns="http://schemas.microsoft.com/windowsazure" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
+)
+DOCS = "docs/errors.md"
+
+
+class ServiceError(Exception):
+    """A refusal or a failure, as the API tells it.
+
+    :param code: the API's error code, such as ``ResourceNotFound``.
+    :param status: the HTTP status that goes with it.
+    :param message: what is wrong, for people.
+    :param remedy: what to do next; in logs and in clients that ask for it, not in the API's answer.
+    """
+
+    def __init__(self, code: str, status: int, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.message = message
+        self.remedy = remedy
+
+    @property
+    def docs(self) -> str:
+        """Where the documentation describes this code."""
+        return f"{DOCS}#{self.code.lower()}"
+
+    def to_xml(self) -> bytes:
+        """The ``Error`` document."""
+        message = "".join(char if char.isprintable() or char in "\n\t" else " " for char in self.message)
+        body = f"<Code>{escape(self.code)}</Code><Message>{escape(message)}</Message>"
+        return f"<Error {_NAMESPACES}>{body}</Error>".encode("utf-8", "replace")
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is stored of a failed operation."""
+        return {"code": self.code, "status": self.status, "message": self.message, "remedy": self.remedy}
+
+
+@dataclass(frozen=True)
+class ErrorKind:
+    """An entry of the catalogue. Calling it fills in the message's placeholders and makes the error."""
+
+    code: str
+    status: int
+    message: str
+    remedy: str = ""
+
+    def __call__(self, **values: object) -> ServiceError:
+        shown = {name: _shown(value) for name, value in values.items()}
+        return ServiceError(self.code, self.status, self.message.format(**shown), self.remedy.format(**shown))
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def _bad(message: str, remedy: str = "") -> ErrorKind:
+    return ErrorKind("BadRequest", 400, message, remedy)
+
+
+def _missing(message: str, remedy: str = "") -> ErrorKind:
+    return ErrorKind("ResourceNotFound", 404, message, remedy)
+
+
+def _conflict(message: str, remedy: str = "") -> ErrorKind:
+    return ErrorKind("ConflictError", 409, message, remedy)
+
+
+def _xml(message: str) -> ErrorKind:
+    return ErrorKind(
+        "InvalidXmlRequest", 400, "The request body's XML was invalid or not correctly specified. " + message
+    )
+
+
+# -- Transport -------------------------------------------------------------------------------------------
+INVALID_VERSION = ErrorKind(
+    "MissingOrIncorrectVersionHeader",
+    400,
+    "The versioning header is not specified or was specified incorrectly. Send x-ms-version: YYYY-MM-DD, for example "
+    "2014-10-01.",
+)
+INVALID_VERB = ErrorKind(
+    "InvalidHttpVerb",
+    400,
+    "The HTTP verb specified was not recognized by the server. This resource takes {allowed}.",
+)
+METHOD_NOT_ALLOWED = ErrorKind(
+    "MethodNotAllowed", 405, "The resource does not support {method}. It takes {allowed}."
+)
+UNKNOWN_PATH = _missing("The requested path is not part of the Service Management API: {path}")
+MISSING_QUERY_PARAMETER = ErrorKind(
+    "MissingOrInvalidRequiredQueryParameter",
+    400,
+    "A required query parameter was not specified for this request or was specified incorrectly: {parameter}.",
+)
+BODY_TOO_LARGE = ErrorKind(
+    "RequestBodyTooLarge", 413, "The request body is larger than the {limit} bytes that this operation takes."
+)
+BODY_REQUIRED = ErrorKind(
+    "MissingOrInvalidRequestBody", 400, "The operation needs a request body whose root is {root}."
+)
+NOT_SUPPORTED = ErrorKind(
+    "NotImplemented",
+    501,
+    "The operation '{operation}' is not supported by this cloud yet.",
+    "The coverage page lists what is.",
+)
+CERTIFICATE_REQUIRED = ErrorKind(
+    "AuthenticationFailed",
+    403,
+    "The server failed to authenticate the request. Verify that the certificate is valid and is associated with this "
+    "subscription.",
+    "Send a management certificate; register one with: reddog cert add FILE.cer",
+)
+CERTIFICATE_EXPIRED = ErrorKind(
+    "AuthenticationFailed",
+    403,
+    "The management certificate {thumbprint} is valid from {start} to {end} only; it is now {now}. Make a new one "
+    "(reddog cert create), register it, and check the clocks of both machines.",
+)
+SUBSCRIPTION_NOT_FOUND = ErrorKind(
+    "SubscriptionNotFound", 404, "The subscription '{subscription}' does not exist in this cloud."
+)
+FORBIDDEN = ErrorKind("ForbiddenError", 403, "This operation is not allowed for this subscription.")
+INTERNAL_ERROR = ErrorKind(
+    "InternalError", 500, "The server encountered an internal error. Please retry the request."
+)
+OPERATION_TIMED_OUT = ErrorKind(
+    "OperationTimedOut", 500, "The operation could not be completed within the permitted time."
+)
+SERVER_BUSY = ErrorKind(
+    "ServerBusy", 503, "The server is currently unable to receive requests. Please retry later."
+)
+STOPPING = ErrorKind(
+    "ServerBusy", 503, "The cloud is stopping. Please retry the request when it is up again."
+)
+
+# -- Request bodies --------------------------------------------------------------------------------------
+MALFORMED_XML = _xml("It is not well-formed: {detail}")
+DOCUMENT_TYPE = _xml("A document type declaration is not allowed.")
+WRONG_ROOT = _xml(
+    "Its root must be {expected} in the namespace http://schemas.microsoft.com/windowsazure, not {found}."
+)
+MISSING_ELEMENT = _xml("The element {element} is required in {parent} and must not be empty.")
+INVALID_ELEMENT = _xml("The element {element} must hold {expected}.")
+FORBIDDEN_CHARACTER = _bad("The text contains the character {character}, which XML cannot hold. Remove it.")
+
+# -- Names and values ------------------------------------------------------------------------------------
+A_PARAMETER_WAS_INCORRECT = _bad("A parameter was incorrect")
+LABEL_TOO_LONG = _bad("The label may have up to 100 characters before encoding; this one has {length}.")
+DESCRIPTION_TOO_LONG = _bad("The description may have up to 1024 characters; this one has {length}.")
+INVALID_EXTENDED_PROPERTY = _bad(
+    "The extended property '{name}' is invalid: a name has up to 64 letters, digits and underscores and begins with a "
+    "letter, a value has up to 255 characters."
+)
+TOO_MANY_EXTENDED_PROPERTIES = _bad("There may be up to {limit} extended properties; {count} were given.")
+INVALID_NAME = _bad("The name '{name}' is not valid for {what}: {rule}")
+LOCATION_NOT_FOUND = _bad(
+    "The location constraint '{location}' is not valid. List Locations names the valid ones."
+)
+LOCATION_OR_AFFINITY_GROUP = _bad("Exactly one of Location and AffinityGroup must be given.")
+NOTHING_TO_UPDATE = _bad("At least one of {elements} must be given.")
+QUOTA_EXCEEDED = _conflict(
+    "The subscription's limit of {limit} {what} is reached: {used} are in use and {wanted} more were asked for."
+)
+
+# -- Operations ------------------------------------------------------------------------------------------
+OPERATION_NOT_FOUND = _missing("The operation request ID was not found.")
+
+# -- Management certificates -----------------------------------------------------------------------------
+CERTIFICATE_NOT_FOUND = _missing("The certificate was not found.")
+INVALID_CERTIFICATE = _bad("The certificate data is not a valid X.509 certificate: {detail}.")
+THUMBPRINT_MISMATCH = _bad("The thumbprint {given} is not the one of the certificate, {actual}.")
+LAST_CERTIFICATE = _conflict(
+    "The certificate {thumbprint} is the last one of the subscription. Add another certificate before deleting it."
+)
+
+# -- Affinity groups -------------------------------------------------------------------------------------
+AFFINITY_GROUP_NOT_FOUND = _missing("The affinity group does not exist.")
+INVALID_AFFINITY_GROUP_NAME = _bad("The affinity group name is invalid.")
+AFFINITY_GROUP_EXISTS = _conflict("An affinity group named '{name}' already exists in the subscription.")
+AFFINITY_GROUP_IN_USE = _conflict(
+    "The affinity group '{name}' is in use by {users}. Delete what it contains before deleting it."
+)
+
+# -- Cloud services --------------------------------------------------------------------------------------
+HOSTED_SERVICE_NOT_FOUND = _missing("The hosted service does not exist.")
+INVALID_HOSTED_SERVICE_NAME = _bad("The hosted service name is invalid.")
+DNS_NAME_TAKEN = _conflict("The specified DNS name is already taken.")
+HOSTED_SERVICE_IN_USE = _conflict(
+    "The hosted service '{name}' has deployments: {deployments}. Delete them before deleting the service."
+)
+HOSTED_SERVICE_LOCKED = _conflict(
+    "Windows Azure is currently performing an operation on this hosted service that requires exclusive access."
+)
+SERVICE_CERTIFICATE_IN_USE = _conflict("The certificate {thumbprint} is in use by {user}.")
+
+# -- Deployments and roles -------------------------------------------------------------------------------
+DEPLOYMENT_NOT_FOUND = _missing("No deployments were found.")
+DEPLOYMENT_LOCKED = _conflict(
+    "Windows Azure is currently performing an operation with x-ms-requestid {request_id} on this deployment that "
+    "requires exclusive access."
+)
+SLOT_OCCUPIED = _conflict("The specified deployment slot {slot} is occupied.")
+DEPLOYMENT_EXISTS = _conflict("A deployment named '{name}' already exists in the hosted service.")
+ROLE_NOT_FOUND = _missing("Role {name} was not found in the currently deployed service.")
+ROLE_INSTANCE_INVALID = _missing("Role instance name is not valid.")
+ONLY_ROLE = _bad(
+    "Role {name} is the only role present in the deployment and so cannot be removed. Delete the deployment instead."
+)
+PORT_IN_USE = _bad(
+    "Port {port} is already in use by one of the endpoints in this deployment. Ensure that the port numbers are unique "
+    "across endpoints within a deployment."
+)
+VIRTUAL_NETWORK_NOT_FOUND = _bad("The virtual network {name} does not exist.")
+
+# -- Storage accounts ------------------------------------------------------------------------------------
+STORAGE_ACCOUNT_NOT_FOUND = _missing("The storage account '{name}' was not found.")
+INVALID_STORAGE_ACCOUNT_NAME = _bad(
+    "The name is not a valid storage account name. Storage account names must be between 3 and 24 characters in length "
+    "and use numbers and lower-case letters only."
+)
+STORAGE_ACCOUNT_EXISTS = _conflict("The storage account named '{name}' is already taken.")
+STORAGE_ACCOUNT_IN_USE = _bad(
+    "Storage account {name} has {count} container(s) which have an active image and/or disk artifacts. Ensure those "
+    "artifacts are removed from the image repository before deleting this storage account."
+)
+
+# -- Disks and images ------------------------------------------------------------------------------------
+DISK_NOT_FOUND = _missing("The disk with the specified name does not exist.")
+DISK_EXISTS = _conflict("A disk with the name '{name}' already exists in the subscription.")
+DISK_IN_USE = _bad(
+    "A disk with name {name} is currently in use by virtual machine {role} running within hosted service {service}, "
+    "deployment {deployment}."
+)
+IMAGE_NOT_FOUND = _missing("The image with the specified name does not exist.")
+IMAGE_EXISTS = _conflict("An image with the name '{name}' already exists.")
+IMAGE_IN_USE = _conflict("The image '{name}' is in use by {user}. Delete or finish that first.")
+LEASE_CONFLICT = _bad("A lease conflict occurred with the blob {url}.")

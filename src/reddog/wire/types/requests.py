@@ -1,0 +1,197 @@
+"""Requests that change deployments and roles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from reddog.wire._schema import WireType, boolean, element, encoded, integer, names, pairs, strings, text
+
+if TYPE_CHECKING:
+    from reddog.wire.types.deployments import Dns, ExtensionConfiguration, LoadBalancers
+    from reddog.wire.types.roles import ConfigurationSet, RoleList
+
+
+@dataclass
+class DeploymentRequest(WireType):
+    """The element ``Deployment`` of a request."""
+
+    _xml_name = "Deployment"
+
+    name: str | None = text("Name", required=True)
+    deployment_slot: str | None = text("DeploymentSlot", required=True)
+    label: str | None = text("Label", required=True)
+    role_list: RoleList | None = element("RoleList", "RoleList", absent=True, required=True)
+    virtual_network_name: str | None = text("VirtualNetworkName")
+    dns: Dns | None = element("Dns", "Dns", absent=True)
+    reserved_ip_name: str | None = text("ReservedIPName")
+    load_balancers: LoadBalancers | None = element("LoadBalancers", "LoadBalancers", absent=True)
+
+
+@dataclass
+class CreateDeployment(WireType):
+    """The element ``CreateDeployment`` of a request."""
+
+    name: str | None = text("Name", required=True)
+    package_url: str | None = text("PackageUrl", required=True)
+    label: str | None = encoded("Label", required=True)
+    configuration: str | None = encoded("Configuration", required=True)
+    start_deployment: bool | None = boolean("StartDeployment")
+    treat_warnings_as_error: bool | None = boolean("TreatWarningsAsError")
+    extended_properties: dict[str, str] | None = pairs("ExtendedProperties", "ExtendedProperty", absent=True)
+    extension_configuration: ExtensionConfiguration | None = element(
+        "ExtensionConfiguration", "ExtensionConfiguration", absent=True
+    )
+
+
+@dataclass
+class ChangeConfiguration(WireType):
+    """The element ``ChangeConfiguration`` of a request."""
+
+    configuration: str | None = encoded("Configuration", required=True)
+    treat_warnings_as_error: bool | None = boolean("TreatWarningsAsError")
+    mode: str | None = text("Mode")
+    extended_properties: dict[str, str] | None = pairs("ExtendedProperties", "ExtendedProperty", absent=True)
+    extension_configuration: ExtensionConfiguration | None = element(
+        "ExtensionConfiguration", "ExtensionConfiguration", absent=True
+    )
+
+
+@dataclass
+class UpdateDeploymentStatus(WireType):
+    """The element ``UpdateDeploymentStatus`` of a request."""
+
+    status: str | None = text("Status", required=True)
+
+
+@dataclass
+class UpgradeDeployment(WireType):
+    """The element ``UpgradeDeployment`` of a request."""
+
+    mode: str | None = text("Mode", required=True)
+    package_url: str | None = text("PackageUrl", required=True)
+    configuration: str | None = encoded("Configuration", required=True)
+    label: str | None = encoded("Label", required=True)
+    role_to_upgrade: str | None = text("RoleToUpgrade")
+    treat_warnings_as_error: bool | None = boolean("TreatWarningsAsError")
+    force: bool | None = boolean("Force", required=True)
+    extended_properties: dict[str, str] | None = pairs("ExtendedProperties", "ExtendedProperty", absent=True)
+    extension_configuration: ExtensionConfiguration | None = element(
+        "ExtensionConfiguration", "ExtensionConfiguration", absent=True
+    )
+
+
+@dataclass
+class WalkUpgradeDomain(WireType):
+    """The element ``WalkUpgradeDomain``."""
+
+    upgrade_domain: int | None = integer("UpgradeDomain", required=True)
+
+
+@dataclass
+class RollbackUpdateOrUpgrade(WireType):
+    """The element ``RollbackUpdateOrUpgrade``."""
+
+    mode: str | None = text("Mode", required=True)
+    force: bool | None = boolean("Force", required=True)
+
+
+@dataclass
+class Swap(WireType):
+    """The element ``Swap``."""
+
+    production: str | None = text("Production", required=True)
+    source_deployment: str | None = text("SourceDeployment", required=True)
+
+
+@dataclass
+class RoleInstances(WireType):
+    """The element ``RoleInstances`` of a request."""
+
+    names: list[str] = names("Name")
+
+
+@dataclass
+class StartRoleOperation(WireType):
+    """The element ``StartRoleOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "StartRoleOperation")
+
+
+@dataclass
+class RestartRoleOperation(WireType):
+    """The element ``RestartRoleOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "RestartRoleOperation")
+
+
+@dataclass
+class ShutdownRoleOperation(WireType):
+    """The element ``ShutdownRoleOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "ShutdownRoleOperation")
+    post_shutdown_action: str | None = text("PostShutdownAction")
+
+
+@dataclass
+class CaptureRoleOperation(WireType):
+    """The element ``CaptureRoleOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "CaptureRoleOperation")
+    post_capture_action: str | None = text("PostCaptureAction", required=True)
+    provisioning_configuration: ConfigurationSet | None = element(
+        "ProvisioningConfiguration", "ConfigurationSet", absent=True
+    )
+    target_image_label: str | None = text("TargetImageLabel", required=True)
+    target_image_name: str | None = text("TargetImageName", required=True)
+
+
+@dataclass
+class CaptureRoleAsVMImageOperation(WireType):
+    """The element ``CaptureRoleAsVMImageOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "CaptureRoleAsVMImageOperation")
+    os_state: str | None = text("OSState")
+    vm_image_name: str | None = text("VMImageName", required=True)
+    vm_image_label: str | None = text("VMImageLabel", required=True)
+    description: str | None = text("Description")
+    language: str | None = text("Language")
+    image_family: str | None = text("ImageFamily")
+    recommended_vm_size: str | None = text("RecommendedVMSize")
+
+
+@dataclass
+class StartRolesOperation(WireType):
+    """The element ``StartRolesOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "StartRolesOperation")
+    roles: list[str] | None = strings("Roles", "Name", absent=True, required=True)
+
+
+@dataclass
+class ShutdownRolesOperation(WireType):
+    """The element ``ShutdownRolesOperation`` of a request."""
+
+    operation_type: str | None = text("OperationType", "ShutdownRolesOperation")
+    roles: list[str] | None = strings("Roles", "Name", absent=True, required=True)
+    post_shutdown_action: str | None = text("PostShutdownAction", required=True)
+
+
+@dataclass
+class CaptureRoleAsVMImage(WireType):
+    """What ``capture_vm_image`` is told of the image to make; it goes as ``CaptureRoleAsVMImageOperation``."""
+
+    os_state: str | None = text("OSState")
+    vm_image_name: str | None = text("VMImageName")
+    vm_image_label: str | None = text("VMImageLabel")
+    description: str | None = text("Description")
+    language: str | None = text("Language")
+    image_family: str | None = text("ImageFamily")
+    recommended_vm_size: str | None = text("RecommendedVMSize")
+
+
+@dataclass
+class AsynchronousOperationResult(WireType):
+    """The request id of a change that was accepted; no element of the API."""
+
+    request_id: str | None = None
