@@ -28,7 +28,9 @@ USER = "myuser"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--keep", action="store_true", help="leave the virtual machine running")
     keep = options.parse_args().keep
 
@@ -64,7 +66,9 @@ def create_storage_account(sms: ServiceManagementService, account: str) -> str:
     return str(properties.endpoints[0])
 
 
-def create_virtual_machine(sms: ServiceManagementService, service: str, media_link: str, password: str) -> None:
+def create_virtual_machine(
+    sms: ServiceManagementService, service: str, media_link: str, password: str
+) -> None:
     say(f"Creating cloud service and virtual machine {service}")
     sms.create_hosted_service(service_name=service, label=service, location=LOCATION)
     image = next(image for image in sms.list_os_images() if image.category == "Public")
@@ -100,7 +104,12 @@ def wait_until_ready(sms: ServiceManagementService, service: str, timeout: float
 def log_in(address: str, port: str, password: str) -> None:
     """Log in once with ssh, handing it the password the way a password manager would."""
     command = ["ssh", "-p", port, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-    command += ["-o", "LogLevel=ERROR", f"{USER}@{address}", "echo \"Hello from $(hostname), $(uname -sr)\"; uptime"]
+    command += [
+        "-o",
+        "LogLevel=ERROR",
+        f"{USER}@{address}",
+        'echo "Hello from $(hostname), $(uname -sr)"; uptime',
+    ]
     say("Logging in: " + f"ssh -p {port} {USER}@{address}")
     with tempfile.TemporaryDirectory() as directory:
         askpass = Path(directory, "askpass")

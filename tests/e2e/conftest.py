@@ -25,7 +25,9 @@ class RunningCloud:
     def reddog(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `reddog` command on this cloud's data directory."""
         command = [sys.executable, "-m", "reddog.cli", *arguments, "--data-dir", str(self.data_dir)]
-        done = subprocess.run(command, capture_output=True, text=True, env=self.environment, timeout=300)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self.environment, timeout=300, check=False
+        )
         assert not check or done.returncode == 0, done.stderr
         return done
 
@@ -81,5 +83,7 @@ def share_platform_image(data_dir: Path) -> None:
 
 def machines_of(data_dir: Path) -> list[str]:
     """The command lines of QEMU processes that belong to a data directory."""
-    found = subprocess.run(["pgrep", "-af", "qemu-system"], capture_output=True, text=True, check=False).stdout
+    found = subprocess.run(
+        ["pgrep", "-af", "qemu-system"], capture_output=True, text=True, check=False
+    ).stdout
     return [line for line in found.splitlines() if str(data_dir) in line]

@@ -1,4 +1,4 @@
-"""The feature guide's snippets: taken from its file, with the placeholders filled in as it tells the reader to."""
+"""The feature guide's snippets: taken from its file, with the placeholders filled in as it says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def guide_path() -> Path:
     shared = Path(os.environ.get("REDDOG_SHARED", HERE.parent / "shared"))
     path = shared / "guide.ja.md"
     if not path.exists():
-        pytest.skip("the feature guide is not here: set REDDOG_SHARED to the directory that holds guide.ja.md")
+        pytest.skip(
+            "the feature guide is not here: set REDDOG_SHARED to the directory that holds guide.ja.md"
+        )
     return path
 
 

@@ -1,7 +1,7 @@
-"""One call, and often several, of every method of ServiceManagementService, written against its public interface.
+"""One call, and often several, of every method of ServiceManagementService.
 
-Runs against the published package and against ours alike (`m` is the package `azure.servicemanagement`), and uses
-the standard library alone.
+Written against the public interface, it runs with the published package and with ours alike (`m` is the
+package `azure.servicemanagement`). It uses the standard library alone.
 """
 
 

@@ -265,7 +265,7 @@ def sms(service: Service, client_certificate: Path, trust: None):
 
 @pytest.fixture(scope="session")
 def legacy_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter that has the published package: REDDOG_LEGACY_PYTHON, or a virtual environment made by pip."""
+    """An interpreter that has the published package: REDDOG_LEGACY_PYTHON, or a venv made by pip."""
     named = os.environ.get("REDDOG_LEGACY_PYTHON")
     if named:
         return named

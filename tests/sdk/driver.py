@@ -1,7 +1,8 @@
-"""Runs the calls of `calls.py`, or decodes answers, with the `azure.servicemanagement` of the running interpreter.
+"""Runs the calls of `calls.py`, or decodes answers, with the running interpreter's `azure.servicemanagement`.
 
     python driver.py requests                 prints what each call puts on the wire
-    python driver.py decode < answers.json    decodes [[client, method, args, body], ...] and prints the objects
+    python driver.py decode < answers.json    decodes [[client, method, args, body], ...] and prints the
+    objects
 
 Standard library and requests alone, so that it runs in either environment.
 """
@@ -98,10 +99,7 @@ def main():
     warnings.simplefilter("ignore")
     import azure.servicemanagement as package
 
-    if sys.argv[1] == "requests":
-        result = send_all(package)
-    else:
-        result = decode_all(package, json.load(sys.stdin))
+    result = send_all(package) if sys.argv[1] == "requests" else decode_all(package, json.load(sys.stdin))
     json.dump(result, sys.stdout)
 
 

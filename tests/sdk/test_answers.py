@@ -1,4 +1,4 @@
-"""Recorded answers and requests of the real service: decoded as the published package does, sent as it did."""
+"""Recorded answers and requests: decoded as the published package does, sent as it did."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import azure.servicemanagement as package
 import pytest
 
+import azure.servicemanagement as package
 from reddog import wire
 
 HERE = Path(__file__).parent
@@ -109,7 +109,7 @@ def arguments(client: str, name: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def decoded(legacy_python: str) -> list[tuple[str, Any, Any]]:
-    """(method and body's number, decoded by the published package, decoded by ours), each body once per method."""
+    """(method and body's number, decoded by the published package, by ours), each body once a method."""
     from_driver = pytest.importorskip("subprocess")
     calls: dict[tuple[str, str, str], list[Any]] = {}
     for exchange in exchanges():
@@ -133,7 +133,9 @@ def decoded(legacy_python: str) -> list[tuple[str, Any, Any]]:
 def compare(theirs: Any, ours: Any, where: str) -> Iterator[tuple[str, Any, Any]]:
     """Every place where the two objects differ; attributes that only ours has do not count."""
     if isinstance(theirs, dict) and "attributes" in theirs:
-        if theirs["class"] == "_xml_attribute":  # the published package's placeholder where the XML had nothing
+        if (
+            theirs["class"] == "_xml_attribute"
+        ):  # the published package's placeholder where the XML had nothing
             if ours is not None:
                 yield where, None, ours
             return

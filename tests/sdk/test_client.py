@@ -6,9 +6,10 @@ import base64
 import subprocess
 import sys
 
-import azure.servicemanagement
 import pytest
 from azure.common import AzureHttpError
+
+import azure.servicemanagement
 from azure.servicemanagement import (
     AzureAsyncOperationHttpError,
     ServiceManagementService,
@@ -16,12 +17,12 @@ from azure.servicemanagement import (
     parse_response_for_async_op,
 )
 from azure.servicemanagement._http import HTTPError, HTTPResponse
-
 from reddog.profile import Profile, write_profile
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 OPERATION = (
-    '<Operation xmlns="http://schemas.microsoft.com/windowsazure"><ID>{id}</ID><Status>{status}</Status>{more}</Operation>'
+    '<Operation xmlns="http://schemas.microsoft.com/windowsazure">'
+    "<ID>{id}</ID><Status>{status}</Status>{more}</Operation>"
 )
 FAILURE = "<HttpStatusCode>400</HttpStatusCode><Error><Code>BadRequest</Code><Message>No.</Message></Error>"
 ID = "f" * 32
@@ -40,7 +41,7 @@ def operations(*states):
     return next_answer
 
 
-# -- Filters ------------------------------------------------------------------------------------------------------
+# -- Filters ---------------------------------------------------------------------------------------------
 
 
 def test_a_filter_sees_and_changes_the_request(sms, service):
@@ -80,7 +81,7 @@ def test_a_filter_may_answer_itself(sms, service):
 
 
 def test_a_filter_catches_the_error_and_may_try_again(sms, service):
-    answers = iter([503, 200])
+    answers, caught = iter([503, 200]), []
     service.answers = lambda request: type(
         "Answer", (), {"status": next(answers), "body": b"<Error/>", "headers": {}, "delay": 0}
     )
@@ -89,14 +90,15 @@ def test_a_filter_catches_the_error_and_may_try_again(sms, service):
         try:
             return following(request)
         except HTTPError as error:
-            assert (error.status, error.respbody) == (503, b"<Error/>")
-            assert all(name == name.lower() for name, _ in error.respheader)
+            caught.append(error)
             return following(request)
 
     assert sms.with_filter(retry).perform_get("/x").status == 200
+    assert (caught[0].status, caught[0].respbody) == (503, b"<Error/>")
+    assert all(name == name.lower() for name, _ in caught[0].respheader)
 
 
-# -- Raw requests -------------------------------------------------------------------------------------------------
+# -- Raw requests ----------------------------------------------------------------------------------------
 
 
 def test_raw_requests_carry_version_content_type_and_length(sms, service):
@@ -122,7 +124,7 @@ def test_the_request_id_of_an_answer_is_its_operation(sms, service):
     assert parse_response_for_async_op(None) is None
 
 
-# -- Waiting ------------------------------------------------------------------------------------------------------
+# -- Waiting ---------------------------------------------------------------------------------------------
 
 
 def test_waiting_prints_dots_and_a_new_line(sms, service, capsys):
@@ -152,7 +154,9 @@ def test_callbacks_of_the_program_are_called(sms, service, capsys):
     service.answers = operations("InProgress", "Failed")
     seen = []
     result = sms.wait_for_operation_status(
-        ID, timeout=1, sleep_interval=0.01,
+        ID,
+        timeout=1,
+        sleep_interval=0.01,
         progress_callback=lambda elapsed: seen.append("progress"),
         failure_callback=lambda elapsed, ex: seen.append(type(ex).__name__),
     )
@@ -164,7 +168,12 @@ def test_callbacks_of_the_program_are_called(sms, service, capsys):
 def test_without_callbacks_waiting_is_silent(sms, service, capsys):
     service.answers = operations("InProgress", "Failed")
     result = sms.wait_for_operation_status(
-        ID, timeout=1, sleep_interval=0.01, progress_callback=None, success_callback=None, failure_callback=None
+        ID,
+        timeout=1,
+        sleep_interval=0.01,
+        progress_callback=None,
+        success_callback=None,
+        failure_callback=None,
     )
     assert result.status == "Failed"
     assert capsys.readouterr().out == ""
@@ -175,7 +184,7 @@ def test_another_status_can_be_waited_for(sms, service):
     assert sms.wait_for_operation_status(ID, "InProgress", success_callback=None).status == "InProgress"
 
 
-# -- Environment and profile --------------------------------------------------------------------------------------
+# -- Environment and profile -----------------------------------------------------------------------------
 
 
 def test_subscription_and_certificate_come_from_the_environment(monkeypatch):
@@ -202,7 +211,14 @@ def test_a_session_stands_in_for_the_certificate():
 def profile(service, authority, client_certificate, tmp_path, monkeypatch):
     path = tmp_path / "profile.json"
     monkeypatch.setenv("REDDOG_PROFILE", str(path))
-    values = (service.host, SUBSCRIPTION, str(client_certificate), str(authority.path), "core.localhost", "/data")
+    values = (
+        service.host,
+        SUBSCRIPTION,
+        str(client_certificate),
+        str(authority.path),
+        "core.localhost",
+        "/data",
+    )
     return write_profile(Profile(*values), path)
 
 
@@ -230,7 +246,10 @@ def test_the_environment_outranks_the_profile(profile, monkeypatch):
 
 def test_a_given_host_outranks_both(profile, monkeypatch):
     monkeypatch.setenv("AZURE_MANAGEMENT_HOST", "elsewhere.example")
-    assert ServiceManagementService("sub", "/c.pem", "management.core.windows.net").host == "management.core.windows.net"
+    assert (
+        ServiceManagementService("sub", "/c.pem", "management.core.windows.net").host
+        == "management.core.windows.net"
+    )
 
 
 def test_a_damaged_profile_matters_only_where_it_decides(profile):
@@ -240,7 +259,7 @@ def test_a_damaged_profile_matters_only_where_it_decides(profile):
         ServiceManagementService("sub", "/c.pem")
 
 
-# -- Publish settings ---------------------------------------------------------------------------------------------
+# -- Publish settings ------------------------------------------------------------------------------------
 
 
 def publish_settings(tmp_path, certificate, password=None):
@@ -249,13 +268,17 @@ def publish_settings(tmp_path, certificate, password=None):
 
     data = certificate.read_bytes()
     key, cert = load_pem_private_key(data, None), x509.load_pem_x509_certificate(data)
-    store = base64.b64encode(pkcs12.serialize_key_and_certificates(b"x", key, cert, None, NoEncryption())).decode()
+    store = base64.b64encode(
+        pkcs12.serialize_key_and_certificates(b"x", key, cert, None, NoEncryption())
+    ).decode()
     path = tmp_path / "my.publishsettings"
     entries = "".join(
         f'<Subscription ServiceManagementUrl="https://h" Id="{i}" Name="n" ManagementCertificate="{store}"/>'
         for i in ("AAA", "BBB")
     )
-    path.write_text(f'<PublishData><PublishProfile SchemaVersion="2.0">{entries}</PublishProfile></PublishData>')
+    path.write_text(
+        f'<PublishData><PublishProfile SchemaVersion="2.0">{entries}</PublishProfile></PublishData>'
+    )
     return path
 
 
@@ -277,7 +300,8 @@ def test_publish_settings_of_the_first_schema_have_one_certificate(tmp_path, cli
     text = path.read_text()
     store = text.split('ManagementCertificate="')[1].split('"')[0]
     path.write_text(
-        f'<PublishData><PublishProfile ManagementCertificate="{store}"><Subscription Id="A"/></PublishProfile></PublishData>'
+        f'<PublishData><PublishProfile ManagementCertificate="{store}">'
+        '<Subscription Id="A"/></PublishProfile></PublishData>'
     )
     assert get_certificate_from_publish_settings(str(path), str(tmp_path / "o.pem")) == "A"
 
@@ -287,8 +311,11 @@ def test_publish_settings_of_the_first_schema_have_one_certificate(tmp_path, cli
     [
         ("no xml", "not a .publishsettings file"),
         ("<PublishData/>", "no subscription"),
-        ('<PublishData><PublishProfile><Subscription Id="a" ManagementCertificate="Zm9v"/></PublishProfile></PublishData>',
-         "not a PKCS #12"),
+        (
+            '<PublishData><PublishProfile><Subscription Id="a" ManagementCertificate="Zm9v"/>'
+            "</PublishProfile></PublishData>",
+            "not a PKCS #12",
+        ),
     ],
 )
 def test_bad_publish_settings_are_explained(tmp_path, text, message):
@@ -305,7 +332,7 @@ def test_an_unknown_subscription_is_named(tmp_path, client_certificate):
         get_certificate_from_publish_settings(str(path), str(tmp_path / "o.pem"), "zzz")
 
 
-# -- The package --------------------------------------------------------------------------------------------------
+# -- The package -----------------------------------------------------------------------------------------
 
 
 def test_importing_the_sdk_imports_nothing_of_the_server():
@@ -331,7 +358,11 @@ def test_star_imports_work_beside_the_other_azure_packages():
         "print(ServiceManagementService.__name__, LinuxConfigurationSet.__name__, MANAGEMENT_HOST)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["ServiceManagementService", "LinuxConfigurationSet", "management.core.windows.net"]
+    assert done.stdout.split() == [
+        "ServiceManagementService",
+        "LinuxConfigurationSet",
+        "management.core.windows.net",
+    ]
 
 
 def test_the_version_is_that_of_the_published_interface():

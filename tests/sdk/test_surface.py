@@ -1,4 +1,4 @@
-"""The public interface against facts about the published package (legacy-0.20.8.json, made by introspect.py)."""
+"""The public interface against facts about the published package (legacy-0.20.8.json)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import azure.servicemanagement as package
 import pytest
+
+import azure.servicemanagement as package
 
 HERE = Path(__file__).parent
 FACTS: dict[str, Any] = json.loads((HERE / "legacy-0.20.8.json").read_text())
@@ -26,7 +27,7 @@ OURS: dict[str, Any] = _introspect().describe(package)
 
 
 def accepts(ours: list[list[Any]], theirs: list[list[Any]]) -> bool:
-    """Every call that fits `theirs` fits `ours` with the same meaning: theirs is a prefix, the rest is optional."""
+    """Whether every call that fits `theirs` fits `ours`: theirs is a prefix, the rest is optional."""
     return ours[: len(theirs)] == theirs and all(has_default for _, has_default, _ in ours[len(theirs) :])
 
 
@@ -36,7 +37,7 @@ def test_every_exported_name_is_exported():
 
 
 def test_nothing_else_is_exported_by_a_star():
-    extra = {name for name in set(OURS["exported"]) - set(FACTS["exported"])}
+    extra = set(OURS["exported"]) - set(FACTS["exported"])
     assert extra == set()
 
 
@@ -93,21 +94,36 @@ def test_every_difference_is_still_there():
             ours = OURS["models"].get(name, {}).get("attributes", {}).get(attribute, "missing")
             assert ours != FACTS["models"][name]["attributes"][attribute], entry
         else:
-            assert OURS["models"].get(name) != FACTS["models"].get(name) or name not in OURS["exported"], entry
+            assert OURS["models"].get(name) != FACTS["models"].get(name) or name not in OURS["exported"], (
+                entry
+            )
 
 
 def test_models_can_be_imported_from_where_they_were():
-    from azure.servicemanagement import models, publishsettings, servicemanagementclient, servicemanagementservice
+    from azure.servicemanagement import (
+        models,
+        publishsettings,
+        servicemanagementclient,
+        servicemanagementservice,
+    )
     from azure.servicemanagement._http import HTTPError, HTTPRequest, HTTPResponse
 
     assert models.LinuxConfigurationSet is package.LinuxConfigurationSet
     assert servicemanagementservice.ServiceManagementService is package.ServiceManagementService
-    assert publishsettings.get_certificate_from_publish_settings is package.get_certificate_from_publish_settings
+    assert (
+        publishsettings.get_certificate_from_publish_settings is package.get_certificate_from_publish_settings
+    )
     assert servicemanagementclient.parse_response_for_async_op is package.parse_response_for_async_op
-    assert {HTTPError.__name__, HTTPRequest.__name__, HTTPResponse.__name__} == {"HTTPError", "HTTPRequest", "HTTPResponse"}
+    assert {HTTPError.__name__, HTTPRequest.__name__, HTTPResponse.__name__} == {
+        "HTTPError",
+        "HTTPRequest",
+        "HTTPResponse",
+    }
 
 
 def test_every_public_method_says_what_it_does():
     for client in OURS["clients"]:
         for name in OURS["clients"][client]["methods"]:
-            assert getattr(package, client).__dict__.get(name) or getattr(getattr(package, client), name).__doc__, name
+            assert (
+                getattr(package, client).__dict__.get(name) or getattr(getattr(package, client), name).__doc__
+            ), name

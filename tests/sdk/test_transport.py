@@ -11,6 +11,7 @@ import warnings
 import pytest
 import requests
 from azure.common import AzureConflictHttpError, AzureHttpError, AzureMissingResourceHttpError
+
 from azure.servicemanagement import ServiceManagementService
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
@@ -55,7 +56,7 @@ def test_a_weak_key_is_warned_about_once_per_client(start_service, authority, tr
 def test_a_strong_key_leaves_the_security_level_alone(sms):
     sms.perform_get("/x")
     context = sms.request_session.get_adapter(f"https://{sms.host}/")._context
-    with pytest.raises(Exception, match="KEY_TOO_SMALL|too small"):
+    with pytest.raises(Exception, match=r"KEY_TOO_SMALL|too small"):
         context.load_cert_chain(_weak_file(sms))
 
 
@@ -238,7 +239,7 @@ def test_an_error_without_a_body_is_the_reason_alone(sms, service):
     assert str(caught.value) == "Not Found"
 
 
-# -- Sessions of the program ------------------------------------------------------------------------------------
+# -- Sessions of the program -----------------------------------------------------------------------------
 
 
 def test_a_given_session_is_used_with_its_own_settings(service, authority, client_certificate):
@@ -282,7 +283,7 @@ def test_adapters_of_the_program_stay(service):
     assert session.get_adapter(f"https://{service.host}/") is adapter
 
 
-# -- Proxies ----------------------------------------------------------------------------------------------------
+# -- Proxies ---------------------------------------------------------------------------------------------
 
 
 class Proxy(socketserver.ThreadingTCPServer):

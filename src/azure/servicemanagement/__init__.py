@@ -7,14 +7,25 @@ for location in sms.list_locations():
     print(location.name)
 """
 
+from . import (
+    constants,
+    models,
+    publishsettings,
+    schedulermanagementservice,
+    servicebusmanagementservice,
+    servicemanagementclient,
+    servicemanagementservice,
+    sqldatabasemanagementservice,
+    websitemanagementservice,
+)
 from .constants import (
     AZURE_MANAGEMENT_CERTFILE,
     AZURE_MANAGEMENT_SUBSCRIPTIONID,
     MANAGEMENT_HOST,
     X_MS_VERSION,
-    __author__,
-    __version__,
 )
+from .constants import __author__ as __author__
+from .constants import __version__ as __version__
 from .models import *  # noqa: F403
 from .publishsettings import get_certificate_from_publish_settings
 from .schedulermanagementservice import SchedulerManagementService
@@ -23,3 +34,27 @@ from .servicemanagementclient import parse_response_for_async_op
 from .servicemanagementservice import ServiceManagementService
 from .sqldatabasemanagementservice import SqlDatabaseManagementService
 from .websitemanagementservice import WebsiteManagementService
+
+__all__ = [
+    "AZURE_MANAGEMENT_CERTFILE",
+    "AZURE_MANAGEMENT_SUBSCRIPTIONID",
+    "MANAGEMENT_HOST",
+    "X_MS_VERSION",
+    "SchedulerManagementService",
+    "ServiceBusManagementService",
+    "ServiceManagementService",
+    "SqlDatabaseManagementService",
+    "WebsiteManagementService",
+    "constants",
+    "get_certificate_from_publish_settings",
+    "models",
+    "parse_response_for_async_op",
+    "publishsettings",
+    "schedulermanagementservice",
+    "servicebusmanagementservice",
+    "servicemanagementclient",
+    "servicemanagementservice",
+    "sqldatabasemanagementservice",
+    "websitemanagementservice",
+]
+__all__ += models.__all__

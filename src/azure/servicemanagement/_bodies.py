@@ -1,8 +1,8 @@
 """Request bodies made of the caller's models.
 
-Models serve requests and answers alike, so they have attributes that a request does not carry.  Here only what the
-service reads is taken over; everything else is None, which the wire leaves out.  Callers may pass anything that has
-the attributes, and any iterable for a collection, as they always could.
+Models serve requests and answers alike, so they have attributes that a request does not carry.  Here only
+what the service reads is taken over; everything else is None, which the wire leaves out.  Callers may pass
+anything that has the attributes, and any iterable for a collection, as they always could.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def collection(cls: type[T], attribute: str, items: Iterable[Any]) -> T:
     return only(cls, **{attribute: list(items)})
 
 
-# -- Configuration sets -----------------------------------------------------------------------------------------------
+# -- Configuration sets ----------------------------------------------------------------------------------
 
 
 def provisioning(configuration: Any) -> Any:
@@ -47,20 +47,35 @@ def provisioning(configuration: Any) -> Any:
 
 
 def _linux(given: wire.LinuxConfigurationSet) -> wire.LinuxConfigurationSet:
-    names = ("configuration_set_type", "host_name", "user_name", "user_password",
-             "disable_ssh_password_authentication")
+    names = (
+        "configuration_set_type",
+        "host_name",
+        "user_name",
+        "user_password",
+        "disable_ssh_password_authentication",
+    )
     ssh = None
     if given.ssh is not None:
-        keys = [only(wire.PublicKey, key, "fingerprint", "path") for key in given.ssh.public_keys]
-        pairs = [only(wire.KeyPair, pair, "fingerprint", "path") for pair in given.ssh.key_pairs]
-        ssh = only(wire.SSH, public_keys=collection(wire.PublicKeys, "public_keys", keys),
-                   key_pairs=collection(wire.KeyPairs, "key_pairs", pairs))
+        keys = [only(wire.PublicKey, key, "fingerprint", "path") for key in given.ssh.public_keys or ()]
+        pairs = [only(wire.KeyPair, pair, "fingerprint", "path") for pair in given.ssh.key_pairs or ()]
+        ssh = only(
+            wire.SSH,
+            public_keys=collection(wire.PublicKeys, "public_keys", keys),
+            key_pairs=collection(wire.KeyPairs, "key_pairs", pairs),
+        )
     return only(wire.LinuxConfigurationSet, given, *names, ssh=ssh, custom_data=_custom_data(given))
 
 
 def _windows(given: wire.WindowsConfigurationSet) -> wire.WindowsConfigurationSet:
-    names = ("configuration_set_type", "computer_name", "admin_password", "reset_password_on_first_logon",
-             "enable_automatic_updates", "time_zone", "admin_username")
+    names = (
+        "configuration_set_type",
+        "computer_name",
+        "admin_password",
+        "reset_password_on_first_logon",
+        "enable_automatic_updates",
+        "time_zone",
+        "admin_username",
+    )
     return only(
         wire.WindowsConfigurationSet,
         given,
@@ -110,7 +125,9 @@ def _unattend(given: Any) -> wire.AdditionalUnattendContent | None:
 def network(given: Any) -> wire.ConfigurationSet:
     """Return the network configuration set for the wire."""
     endpoints = [_endpoint(item) for item in given.input_endpoints]
-    addresses = [only(wire.PublicIP, item, "name", "idle_timeout_in_minutes") for item in given.public_ips or ()]
+    addresses = [
+        only(wire.PublicIP, item, "name", "idle_timeout_in_minutes") for item in given.public_ips or ()
+    ]
     return only(
         wire.ConfigurationSet,
         given,
@@ -123,19 +140,28 @@ def network(given: Any) -> wire.ConfigurationSet:
 
 
 def _endpoint(given: Any) -> wire.ConfigurationSetInputEndpoint:
-    names = ("load_balanced_endpoint_set_name", "local_port", "name", "port", "protocol",
-             "enable_direct_server_return", "idle_timeout_in_minutes")
+    names = (
+        "load_balanced_endpoint_set_name",
+        "local_port",
+        "name",
+        "port",
+        "protocol",
+        "enable_direct_server_return",
+        "idle_timeout_in_minutes",
+    )
     probe = given.load_balancer_probe
     wanted = probe and (probe.path or probe.port or probe.protocol)
     return only(
         wire.ConfigurationSetInputEndpoint,
         given,
         *names,
-        load_balancer_probe=only(wire.LoadBalancerProbe, probe, "path", "port", "protocol") if wanted else None,
+        load_balancer_probe=only(wire.LoadBalancerProbe, probe, "path", "port", "protocol")
+        if wanted
+        else None,
     )
 
 
-# -- Roles ------------------------------------------------------------------------------------------------------------
+# -- Roles -----------------------------------------------------------------------------------------------
 
 
 def role(
@@ -199,44 +225,97 @@ def _extension(given: Any) -> wire.ResourceExtensionReference:
 def _data_disks(given: Iterable[Any] | None) -> wire.DataVirtualHardDisks | None:
     if given is None:
         return None
-    names = ("host_caching", "disk_label", "disk_name", "lun", "logical_disk_size_in_gb", "media_link",
-             "source_media_link")
+    names = (
+        "host_caching",
+        "disk_label",
+        "disk_name",
+        "lun",
+        "logical_disk_size_in_gb",
+        "media_link",
+        "source_media_link",
+    )
     disks = [only(wire.DataVirtualHardDisk, item, *names) for item in given]
     return collection(wire.DataVirtualHardDisks, "data_virtual_hard_disks", disks)
 
 
 def _os_disk(given: Any) -> wire.OSVirtualHardDisk | None:
-    names = ("host_caching", "disk_label", "disk_name", "media_link", "source_image_name", "os",
-             "remote_source_image_link")
+    names = (
+        "host_caching",
+        "disk_label",
+        "disk_name",
+        "media_link",
+        "source_image_name",
+        "os",
+        "remote_source_image_link",
+    )
     return None if given is None else only(wire.OSVirtualHardDisk, given, *names)
 
 
-# -- Images -----------------------------------------------------------------------------------------------------------
+# -- Images ----------------------------------------------------------------------------------------------
 
-_VM_IMAGE = ("language", "image_family", "recommended_vm_size", "eula", "icon_uri", "small_icon_uri", "privacy_uri",
-             "published_date", "show_in_gui")
-_OS_IMAGE = ("label", "eula", "description", "image_family", "show_in_gui", "icon_uri", "privacy_uri",
-             "recommended_vm_size", "small_icon_uri", "language")
+_VM_IMAGE = (
+    "language",
+    "image_family",
+    "recommended_vm_size",
+    "eula",
+    "icon_uri",
+    "small_icon_uri",
+    "privacy_uri",
+    "published_date",
+    "show_in_gui",
+)
+_OS_IMAGE = (
+    "label",
+    "eula",
+    "description",
+    "image_family",
+    "show_in_gui",
+    "icon_uri",
+    "privacy_uri",
+    "recommended_vm_size",
+    "small_icon_uri",
+    "language",
+)
+
+
+_DATA_DISK = ("host_caching", "lun", "media_link", "logical_disk_size_in_gb")
+_DATA_DISK_CHANGES = ("name", "host_caching", "lun")
 
 
 def new_vm_image(given: wire.VMImage) -> wire.VMImage:
     """Return the body of Create VM Image."""
-    disk = only(wire.OSDiskConfiguration, given.os_disk_configuration, "host_caching", "os_state", "os", "media_link")
-    names = ("host_caching", "lun", "media_link", "logical_disk_size_in_gb")
-    data = [only(wire.DataDiskConfiguration, item, *names) for item in given.data_disk_configurations or ()]
-    disks = collection(wire.DataDiskConfigurations, "data_disk_configurations", data) if data else None
-    names = ("name", "label", "description", *_VM_IMAGE)
-    return only(wire.VMImage, given, *names, os_disk_configuration=disk, data_disk_configurations=disks)
+    return _vm_image(given, ("os_state", "os", "media_link"), _DATA_DISK, "name")
 
 
 def changed_vm_image(given: wire.VMImage) -> wire.VMImage:
     """Return the body of Update VM Image."""
-    disk = only(wire.OSDiskConfiguration, given.os_disk_configuration, "host_caching")
-    names = ("name", "host_caching", "lun")
-    data = [only(wire.DataDiskConfiguration, item, *names) for item in given.data_disk_configurations or ()]
-    disks = collection(wire.DataDiskConfigurations, "data_disk_configurations", data)
-    names = ("label", "description", *_VM_IMAGE)
-    return only(wire.VMImage, given, *names, os_disk_configuration=disk, data_disk_configurations=disks)
+    body = _vm_image(given, (), _DATA_DISK_CHANGES)
+    body.data_disk_configurations = body.data_disk_configurations or collection(
+        wire.DataDiskConfigurations, "data_disk_configurations", ()
+    )
+    return body
+
+
+def _vm_image(
+    given: wire.VMImage, os_disk: tuple[str, ...], data_disk: tuple[str, ...], *names: str
+) -> wire.VMImage:
+    data = [
+        only(wire.DataDiskConfiguration, item, *data_disk) for item in given.data_disk_configurations or ()
+    ]
+    return only(
+        wire.VMImage,
+        given,
+        *names,
+        "label",
+        "description",
+        *_VM_IMAGE,
+        os_disk_configuration=only(
+            wire.OSDiskConfiguration, given.os_disk_configuration, "host_caching", *os_disk
+        ),
+        data_disk_configurations=collection(wire.DataDiskConfigurations, "data_disk_configurations", data)
+        if data
+        else None,
+    )
 
 
 def changed_os_image(given: wire.OSImage) -> wire.OSImage:

@@ -14,7 +14,7 @@ _ERROR_ASYNC_OP_TIMEOUT = "Timed out waiting for async operation to complete."
 
 
 def _general_error_handler(http_error: HTTPError) -> NoReturn:
-    """Raise the AzureHttpError (404 and 409 have their own kinds) for an answer: its reason, then its body."""
+    """Raise the AzureHttpError (404 and 409 have kinds of their own) with an answer's reason and body."""
     message = str(http_error)
     if http_error.respbody is not None:
         message += "\n" + http_error.respbody.decode("utf-8-sig", errors="replace")

@@ -22,7 +22,7 @@ DEFAULT_HOST = _DefaultHost(MANAGEMENT_HOST)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A resolved host, the certificate authorities to trust besides the usual ones, and its profile if it has one."""
+    """A resolved host, the authorities to trust besides the usual ones, and its profile if it has one."""
 
     host: str
     ca_files: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Endpoint:
 
 
 def resolve(host: str, environ: Mapping[str, str] = os.environ) -> Endpoint:
-    """Resolve `host`: a given one stays; else AZURE_MANAGEMENT_HOST, the profile, the public host, in this order.
+    """Resolve `host`: a given one stays; else AZURE_MANAGEMENT_HOST, the profile, the public host, in order.
 
     Raises reddog.profile.ProfileError when the profile has to decide and is damaged.
     """

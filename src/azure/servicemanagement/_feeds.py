@@ -39,7 +39,9 @@ def decode_feed(response: HTTPResponse, decode_entry: Callable[[etree._Element],
     root = parse(response.body)
     entries = [root] if etree.QName(root).localname == "entry" else children(root, "entry")
     result = FeedList(decode_entry(entry) for entry in entries)
-    more = {name[len(_CONTINUATION) :]: value for name, value in response.headers if "x-ms-continuation" in name}
+    more = {
+        name[len(_CONTINUATION) :]: value for name, value in response.headers if "x-ms-continuation" in name
+    }
     if more:
         result.x_ms_continuation = HeaderDict(more)
     return result
@@ -84,7 +86,7 @@ def entity(entry: etree._Element, cls: type[T]) -> T:
     for name, value in _properties(entry).items():
         setattr(result, name, value)
     for title in children(entry, "title"):
-        setattr(result, "name", title.text)
+        vars(result)["name"] = title.text
     return result
 
 
@@ -140,5 +142,5 @@ def _typed(node: etree._Element) -> Any:
 def _readable(identifier: str) -> str:
     """The path of an id that is a URL, else the id."""
     _, separator, rest = identifier.partition("//")
-    host, slash, path = rest.partition("/")
+    _, slash, path = rest.partition("/")
     return path if separator and slash else identifier

@@ -13,6 +13,7 @@ from .models import (
     AsynchronousOperationResult,
     CaptureRoleAsVMImage,
     Images,
+    OSDiskConfiguration,
     OSImage,
     OSImageDetails,
     ResourceExtensions,
@@ -46,7 +47,8 @@ class _ImageMethods(_ServiceManagementClient):
     ) -> AsynchronousOperationResult:
         """Start to copy an image to other locations (Replicate OS Image).
 
-        vm_image_name: the image.  regions: names of locations.  offer, sku, version: how the image is published.
+        vm_image_name: the image.  regions: names of locations.  offer, sku, version: how the image is
+            published.
 
         Returns the operation's request id.
         """
@@ -84,8 +86,8 @@ class _ImageMethods(_ServiceManagementClient):
         """Start to make a VM image of a machine with all its disks (Capture VM Image).
 
         service_name, deployment_name, role_name: the machine.
-        options: state of its operating system (Specialized or Generalized), name and label of the image; the rest
-            may be None.
+        options: state of its operating system (Specialized or Generalized), name and label of the image; the
+            rest may be None.
 
         Returns the operation's request id.
         """
@@ -112,12 +114,13 @@ class _ImageMethods(_ServiceManagementClient):
     def create_vm_image(self, vm_image: VMImage) -> AsynchronousOperationResult:
         """Start to make a VM image of blobs (Create VM Image).
 
-        vm_image: name, label, and `os_disk_configuration` with os_state, os and media_link; the rest may be None.
+        vm_image: name, label, and `os_disk_configuration` with os_state, os and media_link; the rest may be
+            None.
 
         Returns the operation's request id.
         """
         _require(vm_image=vm_image)
-        disk = vm_image.os_disk_configuration
+        disk = vm_image.os_disk_configuration or OSDiskConfiguration()
         _require(
             **{
                 "vm_image.name": vm_image.name,

@@ -19,7 +19,8 @@ class _NetworkMethods(_ServiceManagementClient):
     ) -> AsynchronousOperationResult:
         """Start to reserve a public IP address (Create Reserved IP Address).
 
-        name: unique in the subscription.  label: up to 100 characters.  location: a name from `list_locations`.
+        name: unique in the subscription.  label: up to 100 characters.  location: a name from
+            `list_locations`.
 
         Returns the operation's request id.
         """
@@ -91,7 +92,8 @@ class _NetworkMethods(_ServiceManagementClient):
     ) -> AsynchronousOperationResult:
         """Start to add a DNS server to a deployment (Add DNS Server).
 
-        service_name, deployment_name: the deployment.  dns_server_name: unique in it.  address: its IPv4 address.
+        service_name, deployment_name: the deployment.  dns_server_name: unique in it.  address: its IPv4
+            address.
 
         Returns the operation's request id.
         """

@@ -18,7 +18,8 @@ def expand(
     """Return path and query of `uri`, unquoted.
 
     params: values of the path's placeholders, by name.
-    query: values of the query's placeholders and optional literals, by key; None or absent leaves the part out.
+    query: values of the query's placeholders and optional literals, by key; None or absent leaves the part
+        out.
     """
     template, parts = _parse(uri)
     path = _PLACEHOLDER.sub(lambda match: str(params[match[1]]), template)

@@ -1,8 +1,8 @@
 """Declares and decodes the models of the Service Bus, website, SQL Database and scheduler clients.
 
-Their elements belong to other services and to no operation of the table, so `reddog.wire` does not know them.  A model
-is a dataclass; an attribute's element is its name in capitals-first form, its kind follows from its default:
-text (""), number (0), truth value (False), or one of the helpers below.
+Their elements belong to other services and to no operation of the table, so `reddog.wire` does not know them.
+A model is a dataclass; an attribute's element is its name in capitals-first form, its kind follows from its
+default: text (""), number (0), truth value (False), or one of the helpers below.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from lxml import etree
 
@@ -125,7 +125,7 @@ def _reader(item: Any) -> Reader:
 def decode_node(cls: type[T], node: etree._Element) -> T:
     """Return a `cls` with what the children of `node` say."""
     result = cls()
-    for name, read in _readers(cls):
+    for name, read in _readers(cast(Any, cls)):
         setattr(result, name, read(node, getattr(result, name)))
     return result
 
@@ -148,10 +148,15 @@ def decode_resources(cls: type[T], data: bytes | None) -> list[T]:
 
 def document(root: str, namespace: str, values: list[tuple[str, Any]], text: str | None = None) -> bytes:
     """Encode a body of plain elements, leaving out those whose value is None, or of `text` alone."""
-    top = etree.Element(f"{{{namespace}}}{root}", nsmap={None: namespace})
+    top = etree.Element(f"{{{namespace}}}{root}", nsmap=unprefixed(namespace))
     top.text = text
     append(top, values)
     return etree.tostring(top)
+
+
+def unprefixed(namespace: str) -> Any:
+    """The namespace map that makes a namespace the default one."""
+    return {None: namespace}
 
 
 def append(parent: etree._Element, values: list[tuple[str, Any]]) -> None:

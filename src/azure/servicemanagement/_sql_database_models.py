@@ -67,6 +67,7 @@ class CreateServerResponse(Model):
     """The name of a new server."""
 
     server_name: str = ""
+    fully_qualified_domain_name: str = ""
 
 
 @dataclass

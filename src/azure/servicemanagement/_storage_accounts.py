@@ -27,7 +27,9 @@ class _StorageAccountMethods(_ServiceManagementClient):
         return self._get(StorageService, "Get Storage Account Properties", {"account": service_name})
 
     def get_storage_account_keys(self, service_name: str) -> StorageService:
-        """Return a storage account's keys as `storage_service_keys.primary` and `.secondary` (Get Storage Account Keys).
+        """Return a storage account's keys (Get Storage Account Keys).
+
+        They are `storage_service_keys.primary` and `storage_service_keys.secondary` of the result.
 
         service_name: the account's name.
 
@@ -41,7 +43,8 @@ class _StorageAccountMethods(_ServiceManagementClient):
 
         service_name: the account's name.  key_type: Primary or Secondary.
 
-        The old key is refused from then on.  Raises AzureMissingResourceHttpError when there is no such account.
+        The old key is refused from then on.  Raises AzureMissingResourceHttpError when there is no such
+        account.
         """
         _require(service_name=service_name, key_type=key_type)
         body = wire.RegenerateKeys(key_type=key_type)
@@ -94,8 +97,8 @@ class _StorageAccountMethods(_ServiceManagementClient):
     ) -> None:
         """Change a storage account's description, label, properties or kind (Update Storage Account).
 
-        The parameters are those of `create_storage_account`; None leaves a value as it is.  Note that `account_type`
-        is always sent.
+        The parameters are those of `create_storage_account`; None leaves a value as it is.  Note that
+        `account_type` is always sent.
 
         Raises AzureMissingResourceHttpError when there is no such account.
         """
@@ -113,8 +116,8 @@ class _StorageAccountMethods(_ServiceManagementClient):
 
         service_name: the account's name.
 
-        Raises AzureMissingResourceHttpError when there is none, AzureConflictHttpError or AzureHttpError 400 while a
-        disk or an image lies in it.
+        Raises AzureMissingResourceHttpError when there is none, AzureConflictHttpError or AzureHttpError 400
+        while a disk or an image lies in it.
         """
         _require(service_name=service_name)
         return self._start("Delete Storage Account", {"account": service_name})

@@ -52,7 +52,8 @@ class _SubscriptionMethods(_ServiceManagementClient):
         """List the changes made in a period (List Subscription Operations).
 
         start_time, end_time: the period, in UTC, such as "2015-06-01" or "2015-06-01T12:00:00Z".
-        object_id_filter: only changes of this object, such as "/<subscription-id>/services/hostedservices/<name>".
+        object_id_filter: only changes of this object, such as
+            "/<subscription-id>/services/hostedservices/<name>".
         operation_result_filter: Succeeded, Failed or InProgress.
         continuation_token: of the page before, to get the next one.
         """
@@ -145,7 +146,8 @@ class _SubscriptionMethods(_ServiceManagementClient):
     ) -> None:
         """Make an affinity group (Create Affinity Group).
 
-        name: unique in the subscription.  label: up to 100 characters.  location: a name from `list_locations`.
+        name: unique in the subscription.  label: up to 100 characters.  location: a name from
+            `list_locations`.
         description: up to 1024 characters.
 
         Raises AzureConflictHttpError when the name is taken, AzureHttpError 400 for a bad value.
@@ -172,8 +174,8 @@ class _SubscriptionMethods(_ServiceManagementClient):
 
         affinity_group_name: its name.
 
-        Raises AzureMissingResourceHttpError when there is none, AzureConflictHttpError or AzureHttpError 400 while
-        it is used.
+        Raises AzureMissingResourceHttpError when there is none, AzureConflictHttpError or AzureHttpError 400
+        while it is used.
         """
         _require(affinity_group_name=affinity_group_name)
         self._perform("Delete Affinity Group", {"name": affinity_group_name})

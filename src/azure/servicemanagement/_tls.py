@@ -34,7 +34,7 @@ class ClientCertificateError(requests.exceptions.SSLError):
 
 @dataclass(frozen=True)
 class ClientCertificate:
-    """A management certificate that was looked at: its files, and the RSA bits when they are fewer than is wise."""
+    """A management certificate that was looked at: its files, and its RSA bits when they are too few."""
 
     files: CertFiles
     weak_bits: int | None
@@ -43,8 +43,9 @@ class ClientCertificate:
 def inspect(files: CertFiles, now: datetime | None = None) -> ClientCertificate:
     """Read the certificate and key in `files` (a PEM path, or certificate and key paths) and judge them.
 
-    Raises ClientCertificateError when a file is missing or unreadable, holds no certificate or no key, the key
-    has a passphrase, the validity period does not cover `now` (UTC), or the key is shorter than 1024 bits.
+    Raises ClientCertificateError when a file is missing or unreadable, holds no certificate or no key, the
+    key has a passphrase, the validity period does not cover `now` (UTC), or the key is shorter than 1024
+    bits.
     """
     certificate_path, key_path = (files, files) if isinstance(files, str) else files
     certificate = _load_certificate(certificate_path)
@@ -59,8 +60,8 @@ def _read(path: str) -> bytes:
             return file.read()
     except FileNotFoundError as error:
         raise ClientCertificateError(
-            f"The management certificate {path} does not exist. Give the path of the .pem file that holds the "
-            "certificate and its key; `reddog up` prints the path of the one it made."
+            f"The management certificate {path} does not exist. Give the path of the .pem file that holds "
+            f"the certificate and its key; `reddog up` prints the path of the one it made."
         ) from error
     except OSError as error:
         raise ClientCertificateError(
@@ -76,8 +77,8 @@ def _load_certificate(path: str) -> Certificate:
         return x509.load_pem_x509_certificate(_read(path))
     except ValueError as error:
         raise ClientCertificateError(
-            f"{path} holds no certificate in PEM form. A .cer file is for the service; the client needs the .pem "
-            f"file with the certificate and its key. {_NEW}"
+            f"{path} holds no certificate in PEM form. A .cer file is for the service; the client needs the "
+            f".pem file with the certificate and its key. {_NEW}"
         ) from error
 
 
@@ -94,7 +95,8 @@ def _check_key(path: str, data: bytes) -> None:
         ) from error
     except (ValueError, UnsupportedAlgorithm) as error:
         raise ClientCertificateError(
-            f"{path} holds no usable private key in PEM form; the certificate and its key belong in it. {_NEW}"
+            f"{path} holds no usable private key in PEM form; the certificate and its key belong in it. "
+            f"{_NEW}"
         ) from error
 
 
@@ -102,8 +104,8 @@ def _check_period(path: str, certificate: Certificate, now: datetime) -> None:
     clock = f"This machine's clock says {now:%Y-%m-%d %H:%M} UTC"
     if now > certificate.not_valid_after_utc:
         raise ClientCertificateError(
-            f"The management certificate {path} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC. "
-            f"{clock}; if that is right: {_NEW}"
+            f"The management certificate {path} expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} "
+            f"UTC. {clock}; if that is right: {_NEW}"
         )
     if now < certificate.not_valid_before_utc:
         raise ClientCertificateError(
@@ -120,18 +122,18 @@ def _weak_bits(path: str, certificate: Certificate) -> int | None:
         return None
     if key.key_size < _LEAST_BITS:
         raise ClientCertificateError(
-            f"The management certificate {path} has an RSA key of {key.key_size} bits; at least {_LEAST_BITS} are "
-            f"needed. {_NEW}"
+            f"The management certificate {path} has an RSA key of {key.key_size} bits; at least "
+            f"{_LEAST_BITS} are needed. {_NEW}"
         )
     return key.key_size
 
 
 class ManagementAdapter(HTTPAdapter):
-    """A requests adapter that trusts `ca_files` besides the usual authorities and checks the client certificate.
+    """A requests adapter that trusts `ca_files` besides the usual authorities and checks the certificate.
 
     A certificate with a short RSA key (the well-known `openssl req -newkey rsa:1024`) is refused by OpenSSL's
-    default security level.  For such a certificate, and only then, the level of this adapter's own TLS context
-    is lowered to 1, with a warning.
+    default security level.  For such a certificate, and only then, the level of this adapter's own TLS
+    context is lowered to 1, with a warning.
     """
 
     def __init__(self, ca_files: Sequence[str] = (), *, verify: bool = True) -> None:
@@ -171,7 +173,7 @@ class ManagementAdapter(HTTPAdapter):
         return super().send(request, stream, timeout, verify, cert, dict(proxies or {}))
 
     def _without_verification(self) -> ManagementAdapter:
-        """Return an adapter with a context of its own, so that switching checks off never touches this one."""
+        """Return an adapter with a context of its own: switching checks off never touches this one."""
         if self._unverified is None:
             self._unverified = ManagementAdapter(verify=False)
         return self._unverified
@@ -206,7 +208,8 @@ class ManagementAdapter(HTTPAdapter):
 
     def _accept_weak_key(self, bits: int) -> None:
         warnings.warn(
-            f"The management certificate has an RSA key of {bits} bits, which is too short for today. {_BETTER}",
+            f"The management certificate has an RSA key of {bits} bits, which is too short for today. "
+            f"{_BETTER}",
             stacklevel=2,
         )
         ciphers = ":".join(cipher["name"] for cipher in self._context.get_ciphers())
@@ -221,7 +224,7 @@ def _on_disk(files: CertFiles) -> CertFiles:
 
 
 def prepare_session(session: Any, url: str, ca_files: Sequence[str]) -> None:
-    """Let `session` use our adapter for `url` where it has requests' own; adapters that a program mounted stay.
+    """Let `session` use our adapter for `url` in place of requests' own; what a program mounted stays.
 
     The Accept header that requests adds by itself goes: some operations answer it with another format.
     """
@@ -234,8 +237,8 @@ def prepare_session(session: Any, url: str, ca_files: Sequence[str]) -> None:
 _ALERT = re.compile(r"alert|certificate required|certificate_required", re.IGNORECASE)
 
 
-def explain(error: Exception, host: str, timeout: float | None) -> str | None:
-    """Say what a failed connection to `host` means and what to do next; None when the error says it already."""
+def explain(error: BaseException, host: str, timeout: float | None) -> str | None:
+    """Say what a failed connection to `host` means and what to do next; None when the error says it."""
     text = str(error)
     if isinstance(error, ClientCertificateError):
         return None
@@ -247,8 +250,8 @@ def explain(error: Exception, host: str, timeout: float | None) -> str | None:
         return f"{host} did not answer within {timeout} seconds; a larger `timeout` waits longer."
     if _ALERT.search(text):
         return (
-            f"{host} did not accept the management certificate. Register its .cer with `reddog cert add FILE.cer`, "
-            "and see that it belongs to the subscription."
+            f"{host} did not accept the management certificate. Register its .cer with `reddog cert add "
+            f"FILE.cer`, and see that it belongs to the subscription."
         )
     return _explain_connection(text, host)
 
@@ -258,7 +261,8 @@ def _explain_verification(text: str, host: str) -> str:
         now = datetime.now(UTC)
         return (
             f"The certificate of {host} is outside its period of validity. This machine's clock says "
-            f"{now:%Y-%m-%d %H:%M} UTC: if it is wrong, set it; if it is right, `reddog up` renews the certificate."
+            f"{now:%Y-%m-%d %H:%M} UTC: if it is wrong, set it; if it is right, `reddog up` renews the "
+            f"certificate."
         )
     if "mismatch" in text or "not valid for" in text:
         return f"The certificate is for other names than {host}: use the host that `reddog up` printed."

@@ -59,17 +59,20 @@ class _VirtualMachineMethods(_ServiceManagementClient):
     ) -> AsynchronousOperationResult:
         """Start to make a deployment with one virtual machine (Create Virtual Machine Deployment).
 
-        service_name: the hosted service.  deployment_name: unique in it.  deployment_slot: production or staging.
+        service_name: the hosted service.  deployment_name: unique in it.  deployment_slot: production or
+            staging.
         label: of the deployment, up to 100 characters.
         role_name: the machine's name.
         system_config: how to set up its operating system; None for a specialized disk or image.
-        os_virtual_hard_disk: its disk: an image and where the disk's blob is to be, or a disk of the subscription;
-            None with `vm_image_name`.
-        network_config: a ConfigurationSet with endpoints and subnets; without endpoints nothing reaches the machine.
+        os_virtual_hard_disk: its disk: an image and where the disk's blob is to be, or a disk of the
+            subscription; None with `vm_image_name`.
+        network_config: a ConfigurationSet with endpoints and subnets; without endpoints nothing reaches the
+            machine.
         availability_set_name: machines of one set are kept apart.
         data_virtual_hard_disks: further disks.  role_size: a name from `list_role_sizes`.
         role_type: PersistentVMRole.  virtual_network_name: of a virtual network.
-        resource_extension_references: extensions to install.  provision_guest_agent: with the agent that does it.
+        resource_extension_references: extensions to install.  provision_guest_agent: with the agent that does
+            it.
         vm_image_name: a VM image to start from.  media_location: where blobs of its disks are to be.
         dns_servers: for the machines of the deployment.  reserved_ip_name: its public address.
 
@@ -131,8 +134,8 @@ class _VirtualMachineMethods(_ServiceManagementClient):
 
         service_name, deployment_name: the deployment.  The others as in `create_virtual_machine_deployment`.
 
-        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no such deployment,
-        AzureConflictHttpError when the name is taken.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no such
+        deployment, AzureConflictHttpError when the name is taken.
         """
         params = _deployment(service_name, deployment_name)
         _require(role_name=role_name)
@@ -169,9 +172,11 @@ class _VirtualMachineMethods(_ServiceManagementClient):
     ) -> AsynchronousOperationResult:
         """Start to change a virtual machine: its size, endpoints, caching (Update Role).
 
-        service_name, deployment_name, role_name: the machine.  The others as in `create_virtual_machine_deployment`.
+        service_name, deployment_name, role_name: the machine.  The others as in
+            `create_virtual_machine_deployment`.
 
-        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no such machine.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no such
+        machine.
         """
         params = _role(service_name, deployment_name, role_name)
         body = role(
@@ -214,7 +219,8 @@ class _VirtualMachineMethods(_ServiceManagementClient):
         """Start to make an OS image of a machine's disk (Capture Role).
 
         service_name, deployment_name, role_name: the machine, shut down.
-        post_capture_action: Delete, or Reprovision (the machine starts anew with `provisioning_configuration`).
+        post_capture_action: Delete, or Reprovision (the machine starts anew with
+            `provisioning_configuration`).
         target_image_name: unique in the subscription.  target_image_label: up to 100 characters.
 
         Returns the operation's request id.
@@ -280,7 +286,8 @@ class _VirtualMachineMethods(_ServiceManagementClient):
         """Start to shut a virtual machine down (Shutdown Role).
 
         service_name, deployment_name, role_name: the machine.
-        post_shutdown_action: Stopped (it keeps its place), or StoppedDeallocated (it gives up place and address).
+        post_shutdown_action: Stopped (it keeps its place), or StoppedDeallocated (it gives up place and
+            address).
 
         Returns the operation's request id.
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 from azure.common import AzureHttpError
 
 from reddog.wire import (
+    SSH,
     AdditionalUnattendContent,
     AffinityGroup,
     AffinityGroups,
@@ -16,11 +17,11 @@ from reddog.wire import (
     AvailabilityResponse,
     CaptureRoleAsVMImage,
     Certificate,
-    CertificateSetting,
     Certificates,
+    CertificateSetting,
+    Components,
     ComponentSetting,
     ComponentSettings,
-    Components,
     ComputeCapabilities,
     ConfigurationSet,
     ConfigurationSetInputEndpoint,
@@ -53,10 +54,6 @@ from reddog.wire import (
     LoadBalancerProbe,
     Location,
     Locations,
-    OSDiskConfiguration,
-    OSImage,
-    OSImageDetails,
-    OSVirtualHardDisk,
     OperatingSystem,
     OperatingSystemFamilies,
     OperatingSystemFamily,
@@ -64,6 +61,10 @@ from reddog.wire import (
     Operation,
     OperationCaller,
     OperationError,
+    OSDiskConfiguration,
+    OSImage,
+    OSImageDetails,
+    OSVirtualHardDisk,
     Passes,
     PersistentVMDowntimeInfo,
     PersistentVMRole,
@@ -87,7 +88,6 @@ from reddog.wire import (
     RoleList,
     RoleSize,
     RoleSizes,
-    SSH,
     StorageAccountProperties,
     StorageService,
     StorageServiceKeys,
@@ -100,20 +100,20 @@ from reddog.wire import (
     SubscriptionCertificates,
     SubscriptionOperation,
     SubscriptionOperationCollection,
-    SubscriptionOperationStatus,
     SubscriptionOperations,
+    SubscriptionOperationStatus,
     Subscriptions,
     UnattendComponent,
     UnattendPass,
     UpgradeStatus,
-    VMImage,
-    VMImages,
     VirtualIP,
     VirtualIPs,
     VirtualNetworkSite,
     VirtualNetworkSites,
-    WinRM,
+    VMImage,
+    VMImages,
     WindowsConfigurationSet,
+    WinRM,
 )
 from reddog.wire import WireType as WindowsAzureData
 
@@ -172,7 +172,7 @@ from ._website_models import (
 )
 
 
-class AzureAsyncOperationHttpError(AzureHttpError):
+class AzureAsyncOperationHttpError(AzureHttpError):  # type: ignore[misc]  # azure-common has no types
     """An operation failed or did not end in time; `result` is its last known status (an Operation)."""
 
     def __init__(self, message: str, status_code: object, result: object) -> None:
@@ -185,7 +185,7 @@ class Feed:
 
 
 __all__ = [
-    "AzureAsyncOperationHttpError",
+    "SSH",
     "AdditionalUnattendContent",
     "AffinityGroup",
     "AffinityGroups",
@@ -194,6 +194,7 @@ __all__ = [
     "AuthorizationRule",
     "AuthorizationRules",
     "AvailabilityResponse",
+    "AzureAsyncOperationHttpError",
     "AzureHttpError",
     "CaptureRoleAsVMImage",
     "Certificate",
@@ -300,7 +301,6 @@ __all__ = [
     "RoleList",
     "RoleSize",
     "RoleSizes",
-    "SSH",
     "Server",
     "ServerQuota",
     "Servers",

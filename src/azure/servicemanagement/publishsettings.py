@@ -17,8 +17,8 @@ def get_certificate_from_publish_settings(
     path_to_write_certificate: the .pem file to make; give it to ServiceManagementService.
     subscription_id: which subscription of the file to take, without regard to case; default: the first.
 
-    Returns the subscription's id.  Raises ValueError when the file is not of this kind, has no such subscription,
-    or its certificate cannot be read, and OSError when a file cannot be read or written.
+    Returns the subscription's id.  Raises ValueError when the file is not of this kind, has no such
+    subscription, or its certificate cannot be read, and OSError when a file cannot be read or written.
     """
     _validate_not_none("publish_settings_path", publish_settings_path)
     _validate_not_none("path_to_write_certificate", path_to_write_certificate)

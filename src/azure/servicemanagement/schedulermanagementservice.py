@@ -10,7 +10,7 @@ from reddog import wire
 
 from ._common_error import _require
 from ._endpoint import DEFAULT_HOST
-from ._plain_models import WINDOWS_AZURE, append, decode, document
+from ._plain_models import WINDOWS_AZURE, append, decode, document, unprefixed
 from ._scheduler_models import CloudService, CloudServices, Resource
 from .constants import DEFAULT_HTTP_TIMEOUT
 from .models import AsynchronousOperationResult, AvailabilityResponse
@@ -76,7 +76,9 @@ class SchedulerManagementService(_ServiceManagementClient):
 
     # -- Job collections ----------------------------------------------------------------------------------
 
-    def check_job_collection_name(self, cloud_service_id: str, job_collection_id: str) -> AvailabilityResponse:
+    def check_job_collection_name(
+        self, cloud_service_id: str, job_collection_id: str
+    ) -> AvailabilityResponse:
         """Say whether a job collection of this name could be made.
 
         cloud_service_id: the cloud service.  job_collection_id: the name.
@@ -180,7 +182,8 @@ class SchedulerManagementService(_ServiceManagementClient):
         return path if job_collection_id is None else f"{path}/{job_collection_id}"
 
     def _jobs(self, cloud_service_id: str, job_collection_id: str, job_id: str | None = None) -> str:
-        path = f"{self._cloud_service(cloud_service_id)}/resources/scheduler/~/jobCollections/{job_collection_id}"
+        scheduler = f"{self._cloud_service(cloud_service_id)}/resources/scheduler"
+        path = f"{scheduler}/~/jobCollections/{job_collection_id}"
         if job_id is not None:
             path += f"/jobs/{job_id}"
         return path + "?api-version=2014-04-01"
@@ -189,7 +192,7 @@ class SchedulerManagementService(_ServiceManagementClient):
 def _job_collection(plan: str) -> bytes:
     from lxml import etree
 
-    top = etree.Element(f"{{{WINDOWS_AZURE}}}Resource", nsmap={None: WINDOWS_AZURE})
+    top = etree.Element(f"{{{WINDOWS_AZURE}}}Resource", nsmap=unprefixed(WINDOWS_AZURE))
     append(etree.SubElement(top, f"{{{WINDOWS_AZURE}}}IntrinsicSettings"), [("plan", plan)])
     return etree.tostring(top)
 

@@ -11,6 +11,7 @@ from . import _feeds as feeds
 from ._common_error import _require
 from ._endpoint import DEFAULT_HOST
 from ._feeds import FeedList
+from ._plain_models import unprefixed
 from ._service_bus_models import (
     MetricProperties,
     MetricRollups,
@@ -53,12 +54,12 @@ class ServiceBusManagementService(_ServiceManagementClient):
     def get_regions(self) -> FeedList[ServiceBusRegion]:
         """List the regions where namespaces can be made."""
         response = self.perform_get(self._path("Regions/"))
-        return feeds.decode_feed(response, lambda entry: feeds.region(entry))
+        return feeds.decode_feed(response, feeds.region)
 
     def list_namespaces(self) -> FeedList[ServiceBusNamespace]:
         """List the namespaces of the subscription."""
         response = self.perform_get(self._path("Namespaces/"))
-        return feeds.decode_feed(response, lambda entry: feeds.namespace(entry))
+        return feeds.decode_feed(response, feeds.namespace)
 
     def get_namespace(self, name: str) -> ServiceBusNamespace:
         """Return one namespace with its endpoints and, once it is active, its key.
@@ -182,7 +183,8 @@ class ServiceBusManagementService(_ServiceManagementClient):
     ) -> FeedList[MetricValues]:
         """Return what was measured of a notification hub.
 
-        name: the namespace.  hub_name: the notification hub.  metric, rollup: names of a metric and of a period.
+        name: the namespace.  hub_name: the notification hub.  metric, rollup: names of a metric and of a
+            period.
         filter_expresssion: which values, such as "$filter=Timestamp gt datetime'2015-06-01T00:00:00Z'".
         """
         below = f"/Metrics/{metric}/Rollups/{rollup}/Values?{filter_expresssion}"
@@ -213,7 +215,9 @@ class ServiceBusManagementService(_ServiceManagementClient):
         """
         return self._metrics(name, "Topics", topic_name, f"/Metrics/{metric}/Rollups", MetricRollups)
 
-    def get_metrics_rollups_notification_hub(self, name: str, hub_name: str, metric: str) -> FeedList[MetricRollups]:
+    def get_metrics_rollups_notification_hub(
+        self, name: str, hub_name: str, metric: str
+    ) -> FeedList[MetricRollups]:
         """List the periods over which a metric of a notification hub is summed up.
 
         name: the namespace.  hub_name: the notification hub.  metric: name of the metric.
@@ -240,12 +244,12 @@ class ServiceBusManagementService(_ServiceManagementClient):
 
 
 def _new_namespace(region: str) -> bytes:
-    entry = etree.Element(f"{{{_ATOM}}}entry", nsmap={None: _ATOM})
+    entry = etree.Element(f"{{{_ATOM}}}entry", nsmap=unprefixed(_ATOM))
     etree.SubElement(entry, f"{{{_ATOM}}}title")
     etree.SubElement(entry, f"{{{_ATOM}}}updated").text = datetime.now(UTC).isoformat()
     etree.SubElement(etree.SubElement(entry, f"{{{_ATOM}}}author"), f"{{{_ATOM}}}name")
     etree.SubElement(entry, f"{{{_ATOM}}}id")
     content = etree.SubElement(entry, f"{{{_ATOM}}}content", type="application/xml")
-    description = etree.SubElement(content, f"{{{_CONNECT}}}NamespaceDescription", nsmap={None: _CONNECT})
+    description = etree.SubElement(content, f"{{{_CONNECT}}}NamespaceDescription", nsmap=unprefixed(_CONNECT))
     etree.SubElement(description, f"{{{_CONNECT}}}Region").text = region
     return etree.tostring(entry, xml_declaration=True, encoding="utf-8", standalone=True)

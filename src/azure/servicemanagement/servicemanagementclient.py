@@ -1,4 +1,4 @@
-"""What all clients of the management service share: sessions, filters, raw requests, waiting for operations."""
+"""What all clients of the management service share: sessions, filters, raw requests, waiting."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ class _ServiceManagementClient:
     """Base of the clients.
 
     subscription_id: the subscription to manage; default: AZURE_MANAGEMENT_SUBSCRIPTIONID.
-    cert_file: path of the .pem file with the management certificate and its key; default: AZURE_MANAGEMENT_CERTFILE.
-        Not used when `request_session` is given.
-    host: "host" or "host:port".  Without one: AZURE_MANAGEMENT_HOST, else the cloud that `reddog up` left in the
-        profile (whose subscription and certificate stand in for missing ones), else the public host.
+    cert_file: path of the .pem file with the management certificate and its key; default:
+        AZURE_MANAGEMENT_CERTFILE. Not used when `request_session` is given.
+    host: "host" or "host:port".  Without one: AZURE_MANAGEMENT_HOST, else the cloud that `reddog up` left in
+        the profile (whose subscription and certificate stand in for missing ones), else the public host.
     request_session: a requests session (or compatible) that authenticates by itself.
     timeout: seconds to wait for a connection and for each read.
 
@@ -95,7 +95,9 @@ class _ServiceManagementClient:
         )
         self.cert_file = cert_file
         if not cert_file and request_session is None:
-            self.cert_file = os.environ.get(AZURE_MANAGEMENT_CERTFILE) or (profile and profile.certificate)
+            self.cert_file = os.environ.get(AZURE_MANAGEMENT_CERTFILE) or (
+                profile.certificate if profile else None
+            )
         # On a session of ours the adapter also serves redirects to other hosts.
         prefix = "https://" if request_session is None else f"https://{self.host}/"
         self.request_session = self._new_session() if request_session is None else request_session
@@ -118,14 +120,14 @@ class _ServiceManagementClient:
 
     @staticmethod
     def should_use_requests(cert_file: str | None) -> bool:
-        """Say whether `cert_file` is a file, not a place in Windows' certificate store; always true elsewhere."""
+        """Whether `cert_file` is a file, not a place in Windows' certificate store; always true elsewhere."""
         return not (sys.platform.startswith("win") and cert_file and not os.path.isfile(cert_file))
 
     def with_filter(self, filter: Filter) -> Self:
         """Return a client like this one whose requests pass through `filter`.
 
-        filter: called with the HTTPRequest and the next step; it returns what the next step returned, or another
-            HTTPResponse.  The next step raises HTTPError for a status of 300 and more.
+        filter: called with the HTTPRequest and the next step; it returns what the next step returned, or
+            another HTTPResponse.  The next step raises HTTPError for a status of 300 and more.
         """
         result = type(self)(
             self.subscription_id, self.cert_file, self.host, self.request_session, self._httpclient.timeout
@@ -140,7 +142,8 @@ class _ServiceManagementClient:
     ) -> None:
         """Send all further requests through an HTTP proxy (CONNECT).
 
-        host: name or address of the proxy.  port: its port.  user, password: for basic authentication at the proxy.
+        host: name or address of the proxy.  port: its port.  user, password: for basic authentication at the
+            proxy.
         """
         self._httpclient.set_proxy(host, port, user, password)
 
@@ -207,13 +210,14 @@ class _ServiceManagementClient:
         self,
         name: str,
         params: Mapping[str, object] | None = None,
-        body: object | None = None,
+        body: wire.WireType | None = None,
         query: Query = (),
         x_ms_version: str | None = None,
     ) -> HTTPResponse:
         """Perform the operation `name` of the operation table.
 
-        params: values of the path's placeholders.  query: values of the query's optional parts; None leaves one out.
+        params: values of the path's placeholders.  query: values of the query's optional parts; None leaves
+            one out.
         """
         operation = wire.OPERATIONS[name]
         data = b"" if body is None else wire.encode(body)
@@ -228,7 +232,7 @@ class _ServiceManagementClient:
         response_type: type[T],
         name: str,
         params: Mapping[str, object] | None = None,
-        body: object | None = None,
+        body: wire.WireType | None = None,
         query: Query = (),
     ) -> T:
         """Perform an operation and decode its answer."""
@@ -238,7 +242,7 @@ class _ServiceManagementClient:
         self,
         name: str,
         params: Mapping[str, object] | None = None,
-        body: object | None = None,
+        body: wire.WireType | None = None,
         query: Query = (),
         x_ms_version: str | None = None,
     ) -> AsynchronousOperationResult:
@@ -270,14 +274,15 @@ class _ServiceManagementClient:
         failure_callback: Callable[[float, AzureAsyncOperationHttpError], object]
         | None = wait_for_operation_status_failure_default_callback,
     ) -> Operation:
-        """Poll an operation until it has `wait_for_status`, has failed, or the time is over; return its last status.
+        """Poll an operation until it has `wait_for_status`, has failed, or the time is over.
 
         request_id: of the request that started it.  wait_for_status: InProgress, Succeeded or Failed.
         timeout: seconds in all.  sleep_interval: seconds between two polls.
         progress_callback(elapsed): after each poll; the default prints a dot.
         success_callback(elapsed): at the end; the default ends the line.
-        failure_callback(elapsed, ex): on failure and on time-out; the default prints the operation and raises `ex`,
-            an AzureAsyncOperationHttpError with the operation as `result`.  None for any callback: none is called.
+        failure_callback(elapsed, ex): on failure and on time-out; the default prints the operation and raises
+            `ex`, an AzureAsyncOperationHttpError with the operation as `result`.  None for any callback: none
+            is called.
         """
         start = time.time()
         for _ in range(int(timeout // sleep_interval + 1)):
@@ -299,7 +304,8 @@ class _ServiceManagementClient:
 
         request_id: of the request that started it.
 
-        Returns an Operation: `status` is InProgress, Succeeded or Failed; `http_status_code` and `error` follow.
+        Returns an Operation: `status` is InProgress, Succeeded or Failed; `http_status_code` and `error`
+        follow.
         """
         _validate_not_none("request_id", request_id)
         return self._get(Operation, "Get Operation Status", {"request-id": request_id})

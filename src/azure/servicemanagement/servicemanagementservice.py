@@ -26,13 +26,13 @@ class ServiceManagementService(
     _DiskMethods,
     _NetworkMethods,
 ):
-    """Manages one subscription of the classic cloud, with the interface of `azure-servicemanagement-legacy` 0.20.8.
+    """Manages one subscription of the classic cloud, as `azure-servicemanagement-legacy` 0.20.8 does.
 
-    Every method sends one request.  A method that starts something returns an AsynchronousOperationResult whose
-    `request_id` goes to `get_operation_status` or `wait_for_operation_status`.  All raise
+    Every method sends one request.  A method that starts something returns an AsynchronousOperationResult
+    whose `request_id` goes to `get_operation_status` or `wait_for_operation_status`.  All raise
     `azure.common.AzureHttpError` (404: AzureMissingResourceHttpError, 409: AzureConflictHttpError) with
-    `status_code` for an answer of 300 and more, ValueError for a missing argument, and requests' exceptions when
-    there is no answer.
+    `status_code` for an answer of 300 and more, ValueError for a missing argument, and requests' exceptions
+    when there is no answer.
     """
 
     def __init__(
@@ -48,8 +48,9 @@ class ServiceManagementService(
         subscription_id: the subscription to manage; default: AZURE_MANAGEMENT_SUBSCRIPTIONID.
         cert_file: path of the .pem file with the management certificate and its key; default:
             AZURE_MANAGEMENT_CERTFILE.  Not used when `request_session` is given.
-        host: "host" or "host:port".  Without one: AZURE_MANAGEMENT_HOST, else the cloud that `reddog up` left in
-            the profile (whose subscription and certificate stand in for missing ones), else the public host.
+        host: "host" or "host:port".  Without one: AZURE_MANAGEMENT_HOST, else the cloud that `reddog up` left
+            in the profile (whose subscription and certificate stand in for missing ones), else the public
+            host.
         request_session: a requests session (or compatible) that authenticates by itself.
         timeout: seconds to wait for a connection and for each read.
 

@@ -54,9 +54,8 @@ class SqlDatabaseManagementService(_ServiceManagementClient):
         ]
         response = self.perform_post(self._servers(), document("Server", _SQL_AZURE, values))
         root = parse(response.body)
-        result = CreateServerResponse(server_name=root.text or "")
-        result.fully_qualified_domain_name = root.get("FullyQualifiedDomainName", "")
-        return result
+        name, domain = root.text or "", root.get("FullyQualifiedDomainName", "")
+        return CreateServerResponse(server_name=name, fully_qualified_domain_name=domain)
 
     def set_server_admin_password(self, server_name: str, admin_password: str) -> None:
         """Change the administrator's password of a server.
@@ -101,7 +100,8 @@ class SqlDatabaseManagementService(_ServiceManagementClient):
             interval_size_in_minutes=interval_size_in_minutes,
             event_types=event_types,
         )
-        query = f"?startDate={start_date}&intervalSizeInMinutes={interval_size_in_minutes}&eventTypes={event_types}"
+        period = f"startDate={start_date}&intervalSizeInMinutes={interval_size_in_minutes}"
+        query = f"?{period}&eventTypes={event_types}"
         return self._resources(EventLog, self._servers(server_name, "/events") + query)
 
     # -- Firewall rules -----------------------------------------------------------------------------------
@@ -111,7 +111,8 @@ class SqlDatabaseManagementService(_ServiceManagementClient):
     ) -> None:
         """Let a range of addresses reach a server.
 
-        server_name: the server.  name: of the rule.  start_ip_address, end_ip_address: the range, both included.
+        server_name: the server.  name: of the rule.  start_ip_address, end_ip_address: the range, both
+            included.
         """
         body = _firewall_rule(server_name, name, start_ip_address, end_ip_address)
         self.perform_post(self._servers(server_name, "/firewallrules"), body)
@@ -161,7 +162,8 @@ class SqlDatabaseManagementService(_ServiceManagementClient):
         """Make a database.
 
         server_name: the server.  name: of the database.
-        service_objective_id: id from `list_service_level_objectives`.  edition: Web, Business, Basic, Standard or
+        service_objective_id: id from `list_service_level_objectives`.  edition: Web, Business, Basic,
+            Standard or
         Premium.  collation_name: its collation.  max_size_bytes: its largest size, in bytes.
         """
         _require(server_name=server_name, name=name, service_objective_id=service_objective_id)
@@ -186,7 +188,8 @@ class SqlDatabaseManagementService(_ServiceManagementClient):
     ) -> None:
         """Change a database; None leaves a value as it is.
 
-        server_name, name: the database.  new_database_name: its new name.  The others as in `create_database`.
+        server_name, name: the database.  new_database_name: its new name.  The others as in
+            `create_database`.
         """
         _require(server_name=server_name, name=name)
         values = [

@@ -8,7 +8,7 @@ from typing import Any
 from lxml import etree
 
 from ._endpoint import DEFAULT_HOST
-from ._plain_models import WINDOWS_AZURE, append, decode, document
+from ._plain_models import WINDOWS_AZURE, append, decode, document, unprefixed
 from ._website_models import MetricDefinitions, MetricResponses, PublishData, Site, Sites, WebSpace, WebSpaces
 from .constants import DEFAULT_HTTP_TIMEOUT
 from .models import AsynchronousOperationResult
@@ -70,11 +70,12 @@ class WebsiteManagementService(_ServiceManagementClient):
     ) -> Site:
         """Make a web site and return it.
 
-        webspace_name: its webspace, made if it is not there.  website_name: its name.  geo_region: such as "East US".
+        webspace_name: its webspace, made if it is not there.  website_name: its name.  geo_region: such as
+            "East US".
         host_names: where it is reached.  plan: of the webspace.  compute_mode: Shared or Dedicated.
         server_farm: name of its servers when dedicated.  site_mode: Limited (free) or Basic (shared).
         """
-        top = etree.Element(f"{{{WINDOWS_AZURE}}}Site", nsmap={None: WINDOWS_AZURE})
+        top = etree.Element(f"{{{WINDOWS_AZURE}}}Site", nsmap=unprefixed(WINDOWS_AZURE))
         names = etree.SubElement(top, f"{{{WINDOWS_AZURE}}}HostNames", nsmap={"a": _ARRAYS})
         for host_name in host_names:
             etree.SubElement(names, f"{{{_ARRAYS}}}string").text = host_name
@@ -94,7 +95,8 @@ class WebsiteManagementService(_ServiceManagementClient):
     ) -> None:
         """Delete a web site.
 
-        webspace_name, website_name: the site.  delete_empty_server_farm: also its servers, if it was their last.
+        webspace_name, website_name: the site.  delete_empty_server_farm: also its servers, if it was their
+            last.
         delete_metrics: also what was measured of it.
         """
         wanted = {"deleteEmptyServerFarm": delete_empty_server_farm, "deleteMetrics": delete_metrics}

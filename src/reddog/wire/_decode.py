@@ -1,8 +1,9 @@
 """Reading XML into wire types: one decoder per class, compiled from its declaration at first use.
 
 Two readers share the declarations. The clients' is tolerant and fast: what is missing keeps its default, and
-order does not matter. The service's (strict) is as particular as the real service: what stands out of order is
-ignored without an error (behaviours.md, section 1), what is missing is ``None``, and what is wrong is refused.
+order does not matter. The service's (strict) is as particular as the real service: what stands out of order
+is ignored without an error (behaviours.md, section 1), what is missing is ``None``, and what is wrong is
+refused.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, TypeVar, cast
 from lxml import etree
 
 from reddog.wire import errors
-from reddog.wire._schema import INSTANCE_NAMESPACE, NAMESPACE, Member, WireType, members, wire_type
+from reddog.wire._schema import INSTANCE_NAMESPACE, NAMESPACE, Member, members, wire_type
 
 T = TypeVar("T")
 Node = Any  # lxml's element; its stubs cost more than they tell here
@@ -36,16 +37,17 @@ def decode(cls: type[T], data: bytes, *, strict: bool = False) -> T:
     :param cls: the wire type of its root.
     :param data: the document; any encoding that it declares and libxml2 knows.
     :param strict: read it as the service reads a request: everything absent is ``None``.
-    :raises ServiceError: 400 ``InvalidXmlRequest``; not well-formed, a document type, and with ``strict`` also a
-        wrong root, a missing required element, or text that is not of the element's type.
+    :raises ServiceError: 400 ``InvalidXmlRequest``; not well-formed, a document type, and with ``strict``
+        also a wrong root, a missing required element, or text that is not of the element's type.
     """
     root = parse(data)
+    wanted = cast(Any, cls)
     if not strict:
-        return cast(T, _decoder(cls)(root))
-    expected = cast(type[WireType], cls).xml_name()
+        return cast(T, _decoder(wanted)(root))
+    expected = wanted.xml_name()
     if root.tag != f"{{{NAMESPACE}}}{expected}":
         raise errors.WRONG_ROOT(expected=expected, found=_local(root))
-    return cast(T, _strict_decoder(cls)(root))
+    return cast(T, _strict_decoder(wanted)(root))
 
 
 def parse(data: bytes) -> Node:

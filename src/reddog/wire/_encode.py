@@ -9,7 +9,7 @@ import base64
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from reddog.wire import errors
 from reddog.wire._schema import (
@@ -25,6 +25,7 @@ from reddog.wire._schema import (
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARED = f'xmlns="{NAMESPACE}" xmlns:i="{INSTANCE_NAMESPACE}"'
 Encoder = Callable[[Any, list[str], bool], None]
+Writer = Callable[[str, Any, list[str], bool], None]  # tag, value, parts, response
 
 
 def encode(value: WireType, root: str | None = None, *, response: bool = False) -> bytes:
@@ -37,7 +38,7 @@ def encode(value: WireType, root: str | None = None, *, response: bool = False) 
     """
     name = root or value.xml_name()
     parts = [f"<{name} {_DECLARED}>"]
-    _encoder(type(value))(value, parts, response)
+    _encoder(cast(Any, type(value)))(value, parts, response)
     if len(parts) == 1:
         parts = [f"<{name} {_DECLARED}/>"]
     else:
@@ -75,26 +76,28 @@ def _encoder(cls: type[WireType]) -> Encoder:
     return write
 
 
-def _writer(member: Member) -> Callable[[str, Any, list[str], bool], None]:
-    if member.kind == "boolean":
-        return lambda tag, value, parts, response: parts.append(
-            f"<{tag}>{'true' if value else 'false'}</{tag}>"
-        )
-    if member.kind == "integer":
-        return lambda tag, value, parts, response: parts.append(f"<{tag}>{value}</{tag}>")
-    if member.kind == "encoded":
-        return lambda tag, value, parts, response: _write_text(tag, _base64(value), parts)
-    if member.kind == "element":
-        return _write_element
-    if member.kind == "elements":
-        return lambda tag, value, parts, response: _write_all(tag, value, parts, response)
-    if member.kind == "names":
-        return lambda tag, value, parts, response: _write_names(tag, value, parts)
+def _writer(member: Member) -> Writer:
     if member.kind == "strings":
         return lambda tag, value, parts, response: _write_strings(tag, member.item, value, parts)
     if member.kind == "pairs":
         return lambda tag, value, parts, response: _write_pairs(tag, member, value, parts)
-    return lambda tag, value, parts, response: _write_text(tag, str(value), parts)
+    return _WRITERS.get(member.kind, _write_plain)
+
+
+def _write_plain(tag: str, value: Any, parts: list[str], response: bool) -> None:
+    _write_text(tag, str(value), parts)
+
+
+def _write_boolean(tag: str, value: Any, parts: list[str], response: bool) -> None:
+    parts.append(f"<{tag}>{'true' if value else 'false'}</{tag}>")
+
+
+def _write_integer(tag: str, value: Any, parts: list[str], response: bool) -> None:
+    parts.append(f"<{tag}>{value}</{tag}>")
+
+
+def _write_encoded(tag: str, value: Any, parts: list[str], response: bool) -> None:
+    _write_text(tag, _base64(value), parts)
 
 
 def _base64(value: Any) -> str:
@@ -120,7 +123,7 @@ def _write_element(tag: str, value: Any, parts: list[str], response: bool) -> No
     attributes = f' i:type="{value._instance_type}"' if marked else ""
     start = len(parts)
     parts.append(f"<{tag}{attributes}>")
-    _encoder(type(value))(value, parts, response)
+    _encoder(cast(Any, type(value)))(value, parts, response)
     if len(parts) == start + 1:
         parts[start] = f"<{tag}{attributes}/>"
     else:
@@ -132,7 +135,7 @@ def _write_all(tag: str, values: Any, parts: list[str], response: bool) -> None:
         _write_element(tag, value, parts, response)
 
 
-def _write_names(tag: str, values: Any, parts: list[str]) -> None:
+def _write_names(tag: str, values: Any, parts: list[str], response: bool = False) -> None:
     for value in values:
         _write_text(tag, str(value), parts)
 
@@ -160,3 +163,13 @@ def _write_pairs(tag: str, member: Member, values: dict[str, str], parts: list[s
         _write_text(f"{prefix}Value", str(value), parts)
         parts.append(f"</{member.item}>")
     parts.append(f"</{tag}>")
+
+
+_WRITERS: dict[str, Writer] = {
+    "boolean": _write_boolean,
+    "integer": _write_integer,
+    "encoded": _write_encoded,
+    "element": _write_element,
+    "elements": _write_all,
+    "names": _write_names,
+}

@@ -1,7 +1,8 @@
 """How wire types are declared: dataclasses whose fields say which XML element they are.
 
-Fields stand in the service's element order, unless a class is built with positional arguments: such a class says the
-order of its elements in ``_order``. Attributes are named, and default, as the legacy package has them.
+Fields stand in the service's element order, unless a class is built with positional arguments: such a class
+says the order of its elements in ``_order``. Attributes are named, and default, as the legacy package has
+them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 NAMESPACE = "http://schemas.microsoft.com/windowsazure"
 INSTANCE_NAMESPACE = "http://www.w3.org/2001/XMLSchema-instance"
@@ -96,12 +97,13 @@ def members(cls: type[WireType]) -> list[tuple[str, Member]]:
 def only(cls: type[T], /, **values: Any) -> T:
     """An object with these attributes; all others are ``None``, which is not written."""
     made = object.__new__(cls)
-    made.__dict__ = {**_absent(cls), **values}
+    made.__dict__ = {**absent(cast(Any, cls)), **values}
     return made
 
 
 @cache
-def _absent(cls: type[Any]) -> dict[str, None]:
+def absent(cls: type[Any]) -> dict[str, None]:
+    """Every attribute of a type, as ``None``."""
     return dict.fromkeys(item.name for item in fields(cls))
 
 
@@ -147,7 +149,7 @@ def element(tag: str, type_name: str, *, absent: bool = False, required: bool = 
     member = Member(tag, "element", type=type_name, required=required)
     if absent:
         return field(default=None, metadata={"member": member})
-    return field(default_factory=lambda: wire_type(type_name)(), metadata={"member": member})
+    return field(default_factory=_Later(type_name), metadata={"member": member})
 
 
 def elements(tag: str, type_name: str = "") -> Any:
@@ -175,6 +177,16 @@ def pairs(tag: str, item: str, *, absent: bool = False, namespace: str = NAMESPA
     if absent:
         return field(default=None, metadata={"member": member})
     return field(default_factory=dict, metadata={"member": member})
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """Makes an object of a type that may not be declared yet."""
+
+    name: str
+
+    def __call__(self) -> Any:
+        return wire_type(self.name)()
 
 
 @cache

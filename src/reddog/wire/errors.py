@@ -1,8 +1,9 @@
 """The catalogue of errors: code, HTTP status, message, what to do next.
 
-Code that refuses something calls an entry and raises what it returns: ``raise errors.DEPLOYMENT_NOT_FOUND()``.
-Messages that the real service was recorded with are kept to the letter (behaviours.md, section 2); the others are
-ours, and tell the next step themselves. One place turns an error into HTTP.
+Code that refuses something calls an entry and raises what it returns: ``raise
+errors.DEPLOYMENT_NOT_FOUND()``. Messages that the real service was recorded with are kept to the letter
+(behaviours.md, section 2); the others are ours, and tell the next step themselves. One place turns an error
+into HTTP.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ def _xml(message: str) -> ErrorKind:
 INVALID_VERSION = ErrorKind(
     "MissingOrIncorrectVersionHeader",
     400,
-    "The versioning header is not specified or was specified incorrectly. Send x-ms-version: YYYY-MM-DD, for example "
-    "2014-10-01.",
+    "The versioning header is not specified or was specified incorrectly. Send x-ms-version: YYYY-MM-DD, for "
+    "example 2014-10-01.",
 )
 INVALID_VERB = ErrorKind(
     "InvalidHttpVerb",
@@ -105,7 +106,8 @@ UNKNOWN_PATH = _missing("The requested path is not part of the Service Managemen
 MISSING_QUERY_PARAMETER = ErrorKind(
     "MissingOrInvalidRequiredQueryParameter",
     400,
-    "A required query parameter was not specified for this request or was specified incorrectly: {parameter}.",
+    "A required query parameter was not specified for this request or was specified incorrectly: "
+    "{parameter}.",
 )
 BODY_TOO_LARGE = ErrorKind(
     "RequestBodyTooLarge", 413, "The request body is larger than the {limit} bytes that this operation takes."
@@ -122,15 +124,15 @@ NOT_SUPPORTED = ErrorKind(
 CERTIFICATE_REQUIRED = ErrorKind(
     "AuthenticationFailed",
     403,
-    "The server failed to authenticate the request. Verify that the certificate is valid and is associated with this "
-    "subscription.",
+    "The server failed to authenticate the request. Verify that the certificate is valid and is associated "
+    "with this subscription.",
     "Send a management certificate; register one with: reddog cert add FILE.cer",
 )
 CERTIFICATE_EXPIRED = ErrorKind(
     "AuthenticationFailed",
     403,
-    "The management certificate {thumbprint} is valid from {start} to {end} only; it is now {now}. Make a new one "
-    "(reddog cert create), register it, and check the clocks of both machines.",
+    "The management certificate {thumbprint} is valid from {start} to {end} only; it is now {now}. Make a "
+    "new one (reddog cert create), register it, and check the clocks of both machines.",
 )
 SUBSCRIPTION_NOT_FOUND = ErrorKind(
     "SubscriptionNotFound", 404, "The subscription '{subscription}' does not exist in this cloud."
@@ -164,8 +166,8 @@ A_PARAMETER_WAS_INCORRECT = _bad("A parameter was incorrect")
 LABEL_TOO_LONG = _bad("The label may have up to 100 characters before encoding; this one has {length}.")
 DESCRIPTION_TOO_LONG = _bad("The description may have up to 1024 characters; this one has {length}.")
 INVALID_EXTENDED_PROPERTY = _bad(
-    "The extended property '{name}' is invalid: a name has up to 64 letters, digits and underscores and begins with a "
-    "letter, a value has up to 255 characters."
+    "The extended property '{name}' is invalid: a name has up to 64 letters, digits and underscores and "
+    "begins with a letter, a value has up to 255 characters."
 )
 TOO_MANY_EXTENDED_PROPERTIES = _bad("There may be up to {limit} extended properties; {count} were given.")
 INVALID_NAME = _bad("The name '{name}' is not valid for {what}: {rule}")
@@ -175,7 +177,8 @@ LOCATION_NOT_FOUND = _bad(
 LOCATION_OR_AFFINITY_GROUP = _bad("Exactly one of Location and AffinityGroup must be given.")
 NOTHING_TO_UPDATE = _bad("At least one of {elements} must be given.")
 QUOTA_EXCEEDED = _conflict(
-    "The subscription's limit of {limit} {what} is reached: {used} are in use and {wanted} more were asked for."
+    "The subscription's limit of {limit} {what} is reached: {used} are in use and {wanted} more were asked "
+    "for."
 )
 
 # -- Operations ------------------------------------------------------------------------------------------
@@ -186,7 +189,8 @@ CERTIFICATE_NOT_FOUND = _missing("The certificate was not found.")
 INVALID_CERTIFICATE = _bad("The certificate data is not a valid X.509 certificate: {detail}.")
 THUMBPRINT_MISMATCH = _bad("The thumbprint {given} is not the one of the certificate, {actual}.")
 LAST_CERTIFICATE = _conflict(
-    "The certificate {thumbprint} is the last one of the subscription. Add another certificate before deleting it."
+    "The certificate {thumbprint} is the last one of the subscription. Add another certificate before "
+    "deleting it."
 )
 
 # -- Affinity groups -------------------------------------------------------------------------------------
@@ -205,47 +209,49 @@ HOSTED_SERVICE_IN_USE = _conflict(
     "The hosted service '{name}' has deployments: {deployments}. Delete them before deleting the service."
 )
 HOSTED_SERVICE_LOCKED = _conflict(
-    "Windows Azure is currently performing an operation on this hosted service that requires exclusive access."
+    "Windows Azure is currently performing an operation on this hosted service that requires exclusive "
+    "access."
 )
 SERVICE_CERTIFICATE_IN_USE = _conflict("The certificate {thumbprint} is in use by {user}.")
 
 # -- Deployments and roles -------------------------------------------------------------------------------
 DEPLOYMENT_NOT_FOUND = _missing("No deployments were found.")
 DEPLOYMENT_LOCKED = _conflict(
-    "Windows Azure is currently performing an operation with x-ms-requestid {request_id} on this deployment that "
-    "requires exclusive access."
+    "Windows Azure is currently performing an operation with x-ms-requestid {request_id} on this deployment "
+    "that requires exclusive access."
 )
 SLOT_OCCUPIED = _conflict("The specified deployment slot {slot} is occupied.")
 DEPLOYMENT_EXISTS = _conflict("A deployment named '{name}' already exists in the hosted service.")
 ROLE_NOT_FOUND = _missing("Role {name} was not found in the currently deployed service.")
 ROLE_INSTANCE_INVALID = _missing("Role instance name is not valid.")
 ONLY_ROLE = _bad(
-    "Role {name} is the only role present in the deployment and so cannot be removed. Delete the deployment instead."
+    "Role {name} is the only role present in the deployment and so cannot be removed. Delete the deployment "
+    "instead."
 )
 PORT_IN_USE = _bad(
-    "Port {port} is already in use by one of the endpoints in this deployment. Ensure that the port numbers are unique "
-    "across endpoints within a deployment."
+    "Port {port} is already in use by one of the endpoints in this deployment. Ensure that the port numbers "
+    "are unique across endpoints within a deployment."
 )
 VIRTUAL_NETWORK_NOT_FOUND = _bad("The virtual network {name} does not exist.")
 
 # -- Storage accounts ------------------------------------------------------------------------------------
 STORAGE_ACCOUNT_NOT_FOUND = _missing("The storage account '{name}' was not found.")
 INVALID_STORAGE_ACCOUNT_NAME = _bad(
-    "The name is not a valid storage account name. Storage account names must be between 3 and 24 characters in length "
-    "and use numbers and lower-case letters only."
+    "The name is not a valid storage account name. Storage account names must be between 3 and 24 characters "
+    "in length and use numbers and lower-case letters only."
 )
 STORAGE_ACCOUNT_EXISTS = _conflict("The storage account named '{name}' is already taken.")
 STORAGE_ACCOUNT_IN_USE = _bad(
-    "Storage account {name} has {count} container(s) which have an active image and/or disk artifacts. Ensure those "
-    "artifacts are removed from the image repository before deleting this storage account."
+    "Storage account {name} has {count} container(s) which have an active image and/or disk artifacts. "
+    "Ensure those artifacts are removed from the image repository before deleting this storage account."
 )
 
 # -- Disks and images ------------------------------------------------------------------------------------
 DISK_NOT_FOUND = _missing("The disk with the specified name does not exist.")
 DISK_EXISTS = _conflict("A disk with the name '{name}' already exists in the subscription.")
 DISK_IN_USE = _bad(
-    "A disk with name {name} is currently in use by virtual machine {role} running within hosted service {service}, "
-    "deployment {deployment}."
+    "A disk with name {name} is currently in use by virtual machine {role} running within hosted service "
+    "{service}, deployment {deployment}."
 )
 IMAGE_NOT_FOUND = _missing("The image with the specified name does not exist.")
 IMAGE_EXISTS = _conflict("An image with the name '{name}' already exists.")

@@ -6,7 +6,8 @@ from __future__ import annotations
 class HTTPError(Exception):
     """The service answered with a status of 300 or more.
 
-    status: the status code; respheader: headers as (lower-case name, value); respbody: bytes, or None if empty.
+    status: the status code; respheader: headers as (lower-case name, value); respbody: bytes, or None if
+        empty.
     """
 
     def __init__(

@@ -65,15 +65,14 @@ class _HTTPClient:
         self.request_session = request_session
         self.timeout = timeout
         self.user_agent = user_agent
-        self._pipeline: Pipeline[CoreRequest, CoreResponse] = Pipeline(
-            RequestsTransport(session=request_session, session_owner=False),
-            [
-                RedirectPolicy(redirect_max=_MAX_REDIRECTS),
-                _StayEncrypted(),
-                DistributedTracingPolicy(),
-                HttpLoggingPolicy(logger=_LOGGER),  # headers and queries redacted, bodies never
-            ],
-        )
+        policies: list[Any] = [
+            RedirectPolicy(redirect_max=_MAX_REDIRECTS),
+            _StayEncrypted(),
+            DistributedTracingPolicy(),
+            HttpLoggingPolicy(logger=_LOGGER),  # headers and queries redacted, bodies never
+        ]
+        transport = RequestsTransport(session=request_session, session_owner=False)
+        self._pipeline: Pipeline[CoreRequest, CoreResponse] = Pipeline(transport, policies)
 
     def set_proxy(
         self, host: str, port: int | str, user: str | None = None, password: str | None = None
@@ -98,8 +97,8 @@ class _HTTPClient:
         headers = [(name.lower(), value) for name, value in response.headers.items()]
         body = response.body() or None
         if response.status_code >= 300:
-            raise HTTPError(response.status_code, response.reason, headers, body)
-        return HTTPResponse(response.status_code, response.reason, headers, body)
+            raise HTTPError(response.status_code, response.reason or "", headers, body)
+        return HTTPResponse(response.status_code, response.reason or "", headers, body)
 
     def _run(self, request: HTTPRequest) -> CoreResponse:
         headers = {name: value for name, value in request.headers if value}
