@@ -14,8 +14,8 @@ class Call:
     """An authorized request.
 
     operation: the row of the operation table. subscription: its id, lower-case. request_id: 32 hexadecimal
-    digits; also the id of the operation that it starts. version: the `x-ms-version` asked for. params: what the
-    path's placeholders stand for, as given, by placeholder name. query: the query's parameters, lower-case
+    digits; also the id of the operation that it starts. version: the `x-ms-version` asked for. params: what
+    the path's placeholders stand for, as given, by placeholder name. query: the query's parameters, lower-case
     names. body: the decoded request, or None. thumbprint: of the caller's certificate (SHA-1, upper-case).
     """
 
@@ -46,4 +46,4 @@ class Reply:
 
 
 Handler = Callable[[Call], Reply]
-"""Runs in a worker thread; raises `reddog.wire.ServiceError`, or `reddog.engine.Locked`, `Exists`, `Missing`."""
+"""May run in any thread; raises `reddog.wire.ServiceError`, or `reddog.engine.Locked`."""

@@ -91,8 +91,13 @@ def insert(
     except Exists:
         row = tx.get(kind, key.lower())
         if row is not None and not row.present:
-            raise Locked(kind, row.key, row.operation or "") from None
+            raise locked(row) from None
         raise taken from None
+
+
+def locked(row: Resource) -> Locked:
+    """What to raise when a row is being worked on."""
+    return Locked(row.kind, row.key, row.operation or "")
 
 
 def timestamp(moment: datetime | None = None) -> str:

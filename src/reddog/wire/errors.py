@@ -232,6 +232,36 @@ PORT_IN_USE = _bad(
     "Port {port} is already in use by one of the endpoints in this deployment. Ensure that the port numbers "
     "are unique across endpoints within a deployment."
 )
+ROLE_EXISTS = _conflict("A role named '{name}' already exists in the deployment.")
+ROLE_NOT_STOPPED = _bad(
+    "The role {name} is {status}. Shut it down (Shutdown Role) before capturing it as a generalized image."
+)
+PROVISIONING_REQUIRED = _bad(
+    "The role {role} is made from a generalized {os} image, so it needs a {os}ProvisioningConfiguration set."
+)
+INVALID_HOST_NAME = _bad(
+    "The host name '{name}' is not valid: use 1 to {limit} letters, digits and hyphens, with a letter or digit first."
+)
+INVALID_USER_NAME = _bad("The user name '{name}' is not valid or is reserved. Choose another one.")
+INVALID_PASSWORD = _bad("The password is not acceptable: it must have {rule}.")
+PASSWORD_REQUIRED = _bad(
+    "UserPassword is required unless DisableSshPasswordAuthentication is true and an SSH key is given."
+)
+CUSTOM_DATA_TOO_LARGE = _bad("CustomData holds {length} bytes; {limit} are allowed.")
+INVALID_ROLE_SIZE = _bad("The role size '{size}' does not exist. List Role Sizes names those that do.")
+TOO_MANY_DATA_DISKS = _bad("A role of size {size} takes {limit} data disks at the most.")
+INVALID_LUN = _bad("The LUN {lun} is in use in this role, or not between 0 and {highest}.")
+SERVICE_CERTIFICATE_NOT_FOUND = _bad(
+    "The hosted service '{service}' has no certificate with the thumbprint {thumbprint}. Add it first (Add Service "
+    "Certificate)."
+)
+ENDPOINT_PORT_UNAVAILABLE = _bad("An endpoint's port cannot be had on this host. {detail} {remedy}")
+INVALID_MACHINE = _bad("The role {role} cannot be run. {detail} {remedy}")
+MACHINE_FAILED = ErrorKind(
+    "InternalError", 500, "The machine of the role {role} could not be run. {detail} {remedy}"
+)
+NO_VIRTUAL_IP = _conflict("No virtual IP is free. Delete a deployment, then try again.")
+RESERVED_IP_NOT_FOUND = _bad("The reserved IP {name} does not exist.")
 VIRTUAL_NETWORK_NOT_FOUND = _bad("The virtual network {name} does not exist.")
 
 # -- Storage accounts ------------------------------------------------------------------------------------
@@ -256,4 +286,27 @@ DISK_IN_USE = _bad(
 IMAGE_NOT_FOUND = _missing("The image with the specified name does not exist.")
 IMAGE_EXISTS = _conflict("An image with the name '{name}' already exists.")
 IMAGE_IN_USE = _conflict("The image '{name}' is in use by {user}. Delete or finish that first.")
+INVALID_MEDIA_LINK = _bad("The media link '{url}' is not a blob's URL: {detail}")
+MEDIA_ACCOUNT_NOT_FOUND = _bad(
+    "The media link '{url}' leads to the storage account '{name}', which the subscription does not have. Create the "
+    "account first, or use a media link in one that List Storage Accounts shows."
+)
+MEDIA_NOT_FOUND = _bad("There is no blob at the media link '{url}'. Upload the VHD first: reddog vhd upload")
+MEDIA_NOT_A_PAGE_BLOB = _bad(
+    "The blob at the media link '{url}' is a {kind}, not a PageBlob. Upload the VHD as a page blob: reddog vhd upload"
+)
+MEDIA_NOT_A_VHD = _bad("The blob at the media link '{url}' cannot be used as a disk. {detail} {remedy}")
+MEDIA_EXISTS = _conflict(
+    "There is already a blob at the media link '{url}'. Choose another name, or delete the blob."
+)
+NO_STORAGE_ACCOUNT = _bad(
+    "No media link was given for a new disk, and the subscription has no storage account to put it in. Create one first."
+)
+NOT_AN_OS_DISK = _bad("The disk '{name}' holds no operating system: it cannot be a role's system disk.")
+DISK_TOO_SMALL = _bad("A disk of {size} GB cannot hold the image, which needs {needed} GB.")
+NO_SPACE = ErrorKind(
+    "InternalError",
+    500,
+    "The cloud's disk is full: {detail} Free some space in the data directory, then try again.",
+)
 LEASE_CONFLICT = _bad("A lease conflict occurred with the blob {url}.")

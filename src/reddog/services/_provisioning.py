@@ -1,0 +1,138 @@
+"""From a role's provisioning configuration to the document that its guest reads (behaviours.md, section 4)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Any
+
+from reddog.fabric import provisioning
+from reddog.services._machine_errors import machine_errors
+from reddog.wire import LinuxConfigurationSet, WindowsConfigurationSet, errors
+
+LARGEST_CUSTOM_DATA = 64 << 10
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?")
+_LINUX_USER = re.compile(r"[a-z_][a-zA-Z0-9_-]{0,31}", re.IGNORECASE)
+_RESERVED_USERS = {"root", "daemon", "bin", "sys", "nobody", "sshd", "mail", "sync"}
+_COMPUTER_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9-]{1,15}")
+_FORBIDDEN_WINDOWS_USERS = {"administrator", "admin", "guest"}
+
+KeyFinder = Callable[[str], str]
+"""Gives the OpenSSH public key of the service certificate with a thumbprint, or raises a service error."""
+
+
+def document(configuration: Any, role: str, find_key: KeyFinder) -> bytes:
+    """ovf-env.xml for a Linux or a Windows guest.
+
+    :raises ServiceError: a name, a password, a key or the custom data breaks the API's rules.
+    """
+    with machine_errors(role):
+        if isinstance(configuration, WindowsConfigurationSet):
+            return _windows(configuration)
+        return _linux(configuration, find_key)
+
+
+def host_name(configuration: Any) -> str | None:
+    """The name that the guest is given."""
+    if isinstance(configuration, WindowsConfigurationSet):
+        return configuration.computer_name
+    name: str | None = configuration.host_name
+    return name
+
+
+def _linux(configuration: LinuxConfigurationSet, find_key: KeyFinder) -> bytes:
+    host, user = configuration.host_name or "", configuration.user_name or ""
+    password = configuration.user_password or None
+    no_password_login = configuration.disable_ssh_password_authentication is not False
+    if not _HOST_NAME.fullmatch(host):
+        raise errors.INVALID_HOST_NAME(name=host, limit=64)
+    if not _LINUX_USER.fullmatch(user) or user.lower() in _RESERVED_USERS:
+        raise errors.INVALID_USER_NAME(name=user)
+    if password is None and not no_password_login:
+        raise errors.PASSWORD_REQUIRED()
+    if password is not None and not (
+        6 <= len(password) <= 72 and password.isascii() and password.isprintable()
+    ):
+        raise errors.INVALID_PASSWORD(rule="6 to 72 printable ASCII characters")
+    keys = configuration.ssh.public_keys if configuration.ssh and configuration.ssh.public_keys else ()
+    public_keys = [(key.fingerprint or "", key.path or "", find_key(key.fingerprint or "")) for key in keys]
+    custom = _custom_data(configuration.custom_data)
+    return provisioning.linux_ovf(host, user, password, no_password_login, public_keys, custom)
+
+
+def _windows(configuration: WindowsConfigurationSet) -> bytes:
+    name, user = configuration.computer_name, configuration.admin_username or ""
+    password = configuration.admin_password or ""
+    if name is not None and not _COMPUTER_NAME.fullmatch(name):
+        raise errors.INVALID_HOST_NAME(name=name, limit=15)
+    if not 1 <= len(user) <= 20 or user.lower() in _FORBIDDEN_WINDOWS_USERS:
+        raise errors.INVALID_USER_NAME(name=user)
+    if len(password) < 8 or _kinds(password) < 3:
+        rule = "8 or more characters of three kinds: lower case, upper case, digits, others"
+        raise errors.INVALID_PASSWORD(rule=rule)
+    certificates = configuration.stored_certificate_settings or ()
+    listeners = (
+        configuration.win_rm.listeners if configuration.win_rm and configuration.win_rm.listeners else ()
+    )
+    return provisioning.windows_ovf(
+        name,
+        user,
+        password,
+        reset_password_on_first_logon=configuration.reset_password_on_first_logon,
+        enable_automatic_updates=configuration.enable_automatic_updates,
+        time_zone=configuration.time_zone,
+        domain_join=_domain_join(configuration.domain_join),
+        stored_certificates=[
+            (item.store_location or "", item.store_name or "", item.thumbprint or "") for item in certificates
+        ],
+        winrm_listeners=[(item.protocol or "", item.certificate_thumbprint) for item in listeners],
+        custom_data=_custom_data(configuration.custom_data),
+        unattend=_unattend(configuration.additional_unattend_content),
+    )
+
+
+def _domain_join(join: Any) -> provisioning.DomainJoin | None:
+    if join is None:
+        return None
+    credentials = join.credentials
+    return provisioning.DomainJoin(
+        join.join_domain,
+        join.machine_object_ou,
+        credentials and credentials.domain,
+        credentials and credentials.username,
+        credentials and credentials.password,
+        join.provisioning and join.provisioning.account_data,
+    )
+
+
+def _unattend(content: Any) -> list[provisioning.UnattendSetting]:
+    return [
+        provisioning.UnattendSetting(
+            one.pass_name or "",
+            component.component_name or "",
+            setting.setting_name or "",
+            setting.content or "",
+        )
+        for one in (content.passes if content else None) or ()
+        for component in one.components or ()
+        for setting in component.component_settings or ()
+    ]
+
+
+def _custom_data(encoded: str | None) -> bytes | None:
+    if not encoded:
+        return None
+    try:
+        data = base64.b64decode(encoded, validate=False)
+    except (binascii.Error, ValueError):
+        raise errors.INVALID_ELEMENT(element="CustomData", expected="base64") from None
+    if len(data) > LARGEST_CUSTOM_DATA:
+        raise errors.CUSTOM_DATA_TOO_LARGE(limit=LARGEST_CUSTOM_DATA, length=len(data))
+    return data
+
+
+def _kinds(password: str) -> int:
+    tests = (str.islower, str.isupper, str.isdigit, lambda char: not char.isalnum())
+    return sum(any(test(char) for char in password) for test in tests)

@@ -1,0 +1,191 @@
+"""Makes a role's machine what the role's goal says, and sees what has become of it."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry
+from reddog.fabric import ComputeDriver, Disk, Forward, MachineSpec, MachineState
+from reddog.fabric.ports import can_bind
+from reddog.services import _media, _virtual_ips, disks
+from reddog.services._machine_errors import machine_errors
+from reddog.storage import Storage
+from reddog.wire import errors
+
+KIND = "role"
+GRACE = 60.0  # seconds for a guest to shut down by itself
+LONGEST_WAIT = 180.0  # seconds for a started guest to report ready before the operation ends without it
+READY_POLL = 0.25
+log = logging.getLogger("reddog.services")
+
+
+def machine_id(role: Resource) -> str:
+    """The id of a role's machine; never given to another one."""
+    return f"vm-{role.uid}"
+
+
+class RoleReconciler(Reconciler):
+    """Drives the machines of roles.
+
+    Args:
+        storage: Holds the disks.
+        driver: Runs the machines.
+        boot_id: Changes whenever the machines have been powered off from outside: by the host's reboot, or
+            by a planned stop. Those that should run are then started again.
+    """
+
+    kind = KIND
+
+    def __init__(self, storage: Storage, driver: ComputeDriver, boot_id: str) -> None:
+        self._storage = storage
+        self._driver = driver
+        self._boot_id = boot_id
+        self._keys: dict[str, str] = {}
+        self._gate = threading.Lock()
+
+    def follow(self, engine: Engine) -> None:
+        """Have the engine look at a role whenever its machine changes."""
+
+        def changed(machine: str) -> None:
+            key = self._keys.get(machine)
+            if key is not None:
+                engine.poke(KIND, key)
+
+        self._driver.watch(changed)
+
+    def converge(self, row: Resource, ctx: Context) -> Converged | Retry:
+        """See `Reconciler.converge`."""
+        machine = machine_id(row)
+        self._keys[machine] = row.key
+        with machine_errors(row.goal["name"]):
+            if not row.present or row.goal["power"] == "deallocated":
+                self._driver.remove(machine)
+                ctx.checkpoint("machine removed")
+                return Converged()
+            if row.goal["power"] == "stopped":
+                self._driver.shutdown(machine, timeout=GRACE)
+                ctx.checkpoint("machine stopped")
+                return Converged()
+            return self._run(row, ctx)
+
+    def observe(self, row: Resource, ctx: Context) -> None:
+        """See `Reconciler.observe`."""
+        machine = machine_id(row)
+        self._keys[machine] = row.key
+        if row.goal["power"] != "started":
+            return
+        if row.state.get("boot_id") != self._boot_id:
+            ctx.unsettle()
+            return
+        if row.state.get("provisioning") and self._driver.observe(machine).ready:
+            self._driver.forget_provisioning(machine)
+            ctx.patch_state(provisioning=None)
+
+    def _run(self, row: Resource, ctx: Context) -> Converged | Retry:
+        machine = machine_id(row)
+        seen = self._driver.observe(machine)
+        if row.goal["restarts"] != row.state.get("restarts", 0):
+            return self._restart(row, ctx, seen)
+        if row.state.get("boot_id") != self._boot_id or row.state.get("starts") != row.goal["starts"]:
+            self._driver.start(self._spec(row, ctx, running=seen.power == "running"))
+            ctx.checkpoint("machine started")
+            ctx.patch_state(boot_id=self._boot_id, starts=row.goal["starts"])
+            return Retry(READY_POLL)
+        if row.goal.get("wait_ready") and _is_booting(seen):
+            return Retry(READY_POLL)
+        return Converged()
+
+    def _restart(self, row: Resource, ctx: Context, seen: MachineState) -> Converged | Retry:
+        if seen.power == "absent":
+            self._driver.start(self._spec(row, ctx, running=False))
+        else:
+            self._driver.restart(machine_id(row))
+        ctx.checkpoint("machine restarted")
+        ctx.patch_state(restarts=row.goal["restarts"], boot_id=self._boot_id)
+        return Retry(READY_POLL)
+
+    def _spec(self, row: Resource, ctx: Context, *, running: bool) -> MachineSpec:
+        goal = row.goal
+        found = ctx.read(lambda reader: _World(reader, row))
+        system, *data = [self._disk(one, found.disks[one["name"].lower()]) for one in goal["disks"]]
+        document = row.state.get("provisioning")
+        return MachineSpec(
+            id=machine_id(row),
+            name=goal["name"],
+            cores=goal["cores"],
+            memory_mb=goal["memory_mb"],
+            os_disk=system,
+            data_disks=tuple(data),
+            forwards=self._forwards(row, ctx, found, running=running),
+            provisioning=base64.b64decode(document) if document else None,
+        )
+
+    def _disk(self, one: Mapping[str, Any], disk: Resource) -> Disk:
+        goal = disk.goal
+        path, size = _media.disk_file(self._storage, {**goal, "media": goal["media"][0]})
+        return Disk(path, size, one["lun"])
+
+    def _forwards(self, row: Resource, ctx: Context, found: _World, *, running: bool) -> tuple[Forward, ...]:
+        """The machine's endpoints on the deployment's address.
+
+        A port that cannot be had there (a privileged one, or one that a program of the host occupies) is
+        replaced by a free one, which the role instance's endpoint then tells.
+        """
+        if not row.goal["endpoints"]:
+            return ()
+        for port in found.doubly_used:
+            raise errors.PORT_IN_USE(port=port)
+        if found.address is None:
+            raise errors.NO_VIRTUAL_IP()
+        chosen: dict[str, int] = dict(row.state.get("ports", {}))
+        forwards = []
+        with self._gate:  # two roles of one deployment must not choose the same port
+            for endpoint in row.goal["endpoints"]:
+                name, protocol = endpoint["name"], endpoint["protocol"]
+                port = chosen.get(name, endpoint["port"])
+                if not running and not can_bind(found.address, port, protocol):
+                    port = _virtual_ips.free_port(found.address, protocol)
+                    log.warning(
+                        "endpoint %s of role %s: port %s cannot be had on %s; %s is used instead",
+                        *(name, row.key, endpoint["port"], found.address, port),
+                    )
+                chosen[name] = port
+                forwards.append(Forward(name, protocol, found.address, port, endpoint["local_port"]))
+            ctx.patch_state(ports=chosen)
+        return tuple(forwards)
+
+
+class _World:
+    """What a role's machine is made of: its disks, its deployment's address and the ports used there."""
+
+    def __init__(self, reader: Reader, role: Resource) -> None:
+        names = (disk["name"] for disk in role.goal["disks"])
+        rows = [disks.require(reader, role.subscription, name) for name in names]
+        self.disks = {row.goal["name"].lower(): row for row in rows}
+        self.address = _virtual_ips.address_of(reader, role.parent or "")
+        self.doubly_used = _doubly_used(reader.list(KIND, parent=role.parent))
+
+
+def _doubly_used(roles: list[Resource]) -> list[int]:
+    """Public ports that two endpoints of a deployment want, unless they share a load-balanced set."""
+    seen: dict[tuple[int, str], str | None] = {}
+    double = []
+    for role in roles:
+        for endpoint in role.goal["endpoints"] if role.present else ():
+            place = endpoint["port"], endpoint["protocol"]
+            if place in seen and (endpoint["set"] is None or seen[place] != endpoint["set"]):
+                double.append(endpoint["port"])
+            seen[place] = endpoint["set"]
+    return double
+
+
+def _is_booting(seen: MachineState) -> bool:
+    if seen.power == "starting":
+        return True
+    waited = (datetime.now(UTC) - seen.since).total_seconds()
+    return seen.power == "running" and not seen.ready and waited < LONGEST_WAIT

@@ -1,0 +1,260 @@
+"""OS images: the platform's own, and those that users register (behaviours.md, section 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
+from reddog.services import _media, _rules, locations
+from reddog.services._call import Call, Handler, Reply
+from reddog.services._capture import remove_captured
+from reddog.services._media import MediaLinks
+from reddog.storage import Storage
+from reddog.wire import Images, OSImage, OSImageDetails, errors, only
+
+KIND = "os_image"
+SYSTEMS = {"linux": "Linux", "windows": "Windows"}
+_ATTRIBUTES = (
+    "eula",
+    "description",
+    "image_family",
+    "show_in_gui",
+    "published_date",
+    "icon_uri",
+    "privacy_uri",
+    "recommended_vm_size",
+    "small_icon_uri",
+    "language",
+)
+
+
+@dataclass(frozen=True)
+class PlatformImage:
+    """An image that the cloud offers to every subscription; `size` in bytes, footer excluded."""
+
+    name: str
+    label: str
+    os: str
+    family: str
+    publisher: str
+    description: str
+    published: datetime
+    size: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where a new disk's bytes come from: `origin` as a disk's goal keeps it, `size` in bytes."""
+
+    name: str
+    os: str
+    size: int
+    origin: Mapping[str, Any]
+
+
+def key_of(subscription: str, name: str) -> str:
+    """An OS image's key."""
+    return f"{subscription}/{name}".lower()
+
+
+class OSImagesService:
+    """List, read, register, change and delete OS images."""
+
+    def __init__(self, engine: Engine, media: MediaLinks, platform: Sequence[PlatformImage]) -> None:
+        self._engine = engine
+        self._read = engine.store.read
+        self._media = media
+        self._platform = {image.name.lower(): image for image in platform}
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The operations by name."""
+        return {
+            "List OS Images": self.list,
+            "Get OS Image": self.get,
+            "Get OS Image Details": self.details,
+            "Add OS Image": self.add,
+            "Update OS Image": self.update,
+            "Delete OS Image": self.delete,
+        }
+
+    def source(self, reader: Reader, subscription: str, name: str) -> ImageSource:
+        """The image that a new machine is made from. ResourceNotFound: there is no such image."""
+        platform = self._platform.get(name.lower())
+        if platform is not None:
+            origin = {"type": "file", "path": str(platform.path)}
+            return ImageSource(platform.name, platform.os, platform.size, origin)
+        goal = self._require(reader, subscription, name).goal
+        origin = {"type": "blob", "media": goal["media"][0]}
+        return ImageSource(goal["name"], goal["os"], goal["size"], origin)
+
+    def list(self, call: Call) -> Reply:
+        """List OS Images: the platform's and the subscription's."""
+        rows = self._read(lambda reader: reader.list(KIND, call.subscription))
+        platform = [_shown_platform(image) for image in self._platform.values()]
+        return Reply(Images([*platform, *(shown(row) for row in rows if row.present)]))
+
+    def get(self, call: Call) -> Reply:
+        """Get OS Image. ResourceNotFound: there is no such image."""
+        platform = self._platform.get(call.params["image"].lower())
+        return Reply(_shown_platform(platform) if platform else shown(self._row(call)))
+
+    def details(self, call: Call) -> Reply:
+        """Get OS Image Details, of one's own image. ForbiddenError: it is the platform's."""
+        if call.params["image"].lower() in self._platform:
+            raise errors.FORBIDDEN()
+        return Reply(only(OSImageDetails, **shown(self._row(call)).__dict__))
+
+    def add(self, call: Call) -> Reply:
+        """Add OS Image: a fixed VHD in a page blob of the subscription becomes an image, leased as long."""
+        body = call.body
+        name = _rules.check_resource_name(body.name, "an image")
+        if name.lower() in self._platform:
+            raise errors.IMAGE_EXISTS(name=name)
+        link = body.media_link or ""
+        account, address = self._read(lambda reader: self._media.parse(reader, link, call.subscription))
+        size = self._media.vhd_size(link, address)
+        self._media.require_unleased(link, address)
+        goal = {
+            "name": name,
+            "label": body.label,
+            "os": system(body.os),
+            "media_link": link,
+            "media": [_media.as_goal(address)],
+            "size": size,
+            "source": {"type": "adopt"},
+            "location": account.goal["location"],
+            "affinity_group": account.goal["affinity_group"],
+            "attributes": _given(body),
+            "capture": None,
+        }
+        key, taken = key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
+
+        def change(tx: Tx) -> Resource:
+            return _rules.insert(tx, KIND, key, subscription=call.subscription, goal=goal, taken=taken)
+
+        return Reply(shown(_rules.accept(self._engine, call, change)))
+
+    def update(self, call: Call) -> Reply:
+        """Update OS Image: what the body leaves out stays as it is; name, OS and media link always do."""
+        body = call.body
+
+        def change(tx: Tx) -> Resource:
+            row = self._require(tx, call.subscription, call.params["image"])
+            label = row.goal["label"] if body.label is None else body.label
+            attributes = {**row.goal["attributes"], **_given(body)}
+            return tx.set_goal(KIND, row.key, {**row.goal, "label": label, "attributes": attributes})
+
+        return Reply(shown(_rules.accept(self._engine, call, change)))
+
+    def delete(self, call: Call) -> Reply:
+        """Delete OS Image; the blob stays unless `comp=media`. ConflictError: a disk is being made of it."""
+        if call.params["image"].lower() in self._platform:
+            raise errors.FORBIDDEN()
+
+        def change(tx: Tx) -> None:
+            row = self._require(tx, call.subscription, call.params["image"])
+            _require_unused(tx, row)
+            tx.patch_state(KIND, row.key, delete_blob=call.query.get("comp", "").lower() == "media")
+            tx.remove(KIND, row.key)
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+    def _row(self, call: Call) -> Resource:
+        return self._read(lambda reader: self._require(reader, call.subscription, call.params["image"]))
+
+    def _require(self, reader: Reader, subscription: str, name: str) -> Resource:
+        missing = errors.IMAGE_NOT_FOUND()
+        return _rules.owned(reader, KIND, key_of(subscription, name), subscription, missing)
+
+
+class OSImageReconciler(Reconciler):
+    """Makes an image's blob where it is captured, keeps it leased, and gives it back."""
+
+    kind = KIND
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def converge(self, row: Resource, ctx: Context) -> Converged | Retry:
+        """See `Reconciler.converge`."""
+        media = row.goal["media"][0]
+        if row.present:
+            _media.fill(self._storage, row, 0, {**row.goal, "media": media})
+        else:
+            made_here = row.goal["source"]["type"] != "adopt"
+            delete = bool(row.state.get("delete_blob")) or (ctx.rolling_back and made_here)
+            _media.give_back(self._storage, row, media, 0, delete=delete)
+        ctx.checkpoint("image")
+        return Converged()
+
+    def finish(self, tx: Tx, row: Resource, succeeded: bool) -> None:
+        """A generalized machine cannot start again: it goes when its image is there."""
+        capture = row.goal["capture"]
+        if succeeded and row.present and capture and row.generation == 1:
+            remove_captured(tx, capture)
+
+
+def system(name: str | None) -> str:
+    """`Linux` or `Windows`, however it was written."""
+    found = SYSTEMS.get((name or "").lower())
+    if found is None:
+        raise errors.INVALID_ELEMENT(element="OS", expected="Linux or Windows")
+    return found
+
+
+def shown(row: Resource) -> OSImage:
+    """A user's image as the API tells it."""
+    goal = row.goal
+    return only(
+        OSImage,
+        **goal["attributes"],
+        affinity_group=goal["affinity_group"],
+        category="User",
+        label=goal["label"],
+        location=goal["location"],
+        logical_size_in_gb=_media.in_gib(goal["size"]),
+        media_link=goal["media_link"],
+        name=goal["name"],
+        os=goal["os"],
+        is_premium=False,
+        os_state="Generalized",
+        io_type="Standard",
+    )
+
+
+def _shown_platform(image: PlatformImage) -> OSImage:
+    return only(
+        OSImage,
+        category="Public",
+        label=image.label,
+        location=";".join(locations.NAMES),
+        logical_size_in_gb=_media.in_gib(image.size),
+        name=image.name,
+        os=image.os,
+        description=image.description,
+        image_family=image.family,
+        show_in_gui=True,
+        published_date=_rules.timestamp(image.published),
+        is_premium=False,
+        publisher_name=image.publisher,
+        os_state="Generalized",
+        io_type="Standard",
+    )
+
+
+def _given(body: Any) -> dict[str, Any]:
+    values = ((name, getattr(body, name)) for name in _ATTRIBUTES)
+    return {name: value for name, value in values if value is not None}
+
+
+def _require_unused(reader: Reader, image: Resource) -> None:
+    for disk in reader.list("disk", image.subscription):
+        source = disk.goal["source"]
+        if not disk.settled and source.get("media") == image.goal["media"][0]:
+            raise errors.IMAGE_IN_USE(name=image.goal["name"], user=f"disk {disk.goal['name']}")

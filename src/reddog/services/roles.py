@@ -1,0 +1,274 @@
+"""Operations on the roles of a deployment: add, start, stop, capture, remove (behaviours.md, section 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from reddog.engine import Engine, Reader, Resource, Tx
+from reddog.services import _rules, deployments, disks, os_images, vm_images
+from reddog.services._call import Call, Handler, Reply
+from reddog.services._deployment_view import DeploymentView
+from reddog.services._media import MediaLinks
+from reddog.services._role_plan import Place, RolePlanner
+from reddog.services._role_reconciler import machine_id
+from reddog.wire import PersistentVMRole, errors
+
+SHUTDOWN_ACTIONS = {"": "stopped", "stopped": "stopped", "stoppeddeallocated": "deallocated"}
+
+
+class Roles:
+    """Read, add, start, stop, capture and remove roles.
+
+    Args:
+        engine: Takes the changes.
+        planner: Checks new roles.
+        view: Tells of roles.
+        media: Reads media links.
+    """
+
+    def __init__(self, engine: Engine, planner: RolePlanner, view: DeploymentView, media: MediaLinks) -> None:
+        self._engine = engine
+        self._read = engine.store.read
+        self._planner = planner
+        self._view = view
+        self._media = media
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The operations by name."""
+        return {
+            "Get Role": self.get,
+            "Add Role": self.add,
+            "Delete Role": self.delete,
+            "Start Role": self.start,
+            "Restart Role": self.restart,
+            "Shutdown Role": self.shut_down,
+            "Start Roles": self.start_several,
+            "Shutdown Roles": self.shut_down_several,
+            "Capture VM Image": self.capture_vm_image,
+            "Capture Role": self.capture_role,
+        }
+
+    def get(self, call: Call) -> Reply:
+        """Get Role. ResourceNotFound: the deployment has no such role."""
+
+        def read(reader: Reader) -> PersistentVMRole:
+            return self._view.role(reader, _require(reader, call))
+
+        return Reply(self._read(read))
+
+    def add(self, call: Call) -> Reply:
+        """Add Role: another machine in a deployment."""
+        service = self._read(lambda reader: deployments.require_service(reader, call))
+        row = self._read(lambda reader: deployments.require(reader, call))
+        location = service.goal["location"]
+        place = Place(call.subscription, service.goal["name"], row.goal["name"], location)
+        plan = self._planner.plan(place, call.body)
+
+        def change(tx: Tx) -> None:
+            deployment = _lock_deployment(tx, call)
+            deployments.insert_role(tx, plan, place, deployment.key)
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+    def delete(self, call: Call) -> Reply:
+        """Delete Role; with `comp=media` its disks and their blobs go too. BadRequest: it is the only one."""
+        delete_disks = call.query.get("comp", "").lower() == "media"
+
+        def change(tx: Tx) -> None:
+            role = _require(tx, call)
+            others = [
+                one for one in tx.list("role", parent=role.parent) if one.present and one.key != role.key
+            ]
+            if not others:
+                raise errors.ONLY_ROLE(name=role.goal["name"])
+            _lock_deployment(tx, call)
+            deployments.remove_role(tx, role, delete_disks=delete_disks)
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+    def start(self, call: Call) -> Reply:
+        """Start Role: its operation ends when the guest is ready."""
+        return self._change(call, [call.params["role"]], lambda goal: _started(goal, wait=True))
+
+    def restart(self, call: Call) -> Reply:
+        """Restart Role: its operation ends when the guest is ready again."""
+        return self._change(call, [call.params["role"]], _restarted)
+
+    def shut_down(self, call: Call) -> Reply:
+        """Shutdown Role: `Stopped` keeps the address, `StoppedDeallocated` gives it up."""
+        power = _shutdown_action(call.body.post_shutdown_action)
+        return self._change(call, [call.params["role"]], lambda goal: {**goal, "power": power})
+
+    def start_several(self, call: Call) -> Reply:
+        """Start Roles: its operation ends before the guests are ready."""
+        return self._change(call, call.body.roles or [], lambda goal: _started(goal, wait=False))
+
+    def shut_down_several(self, call: Call) -> Reply:
+        """Shutdown Roles."""
+        power = _shutdown_action(call.body.post_shutdown_action)
+        return self._change(call, call.body.roles or [], lambda goal: {**goal, "power": power})
+
+    def capture_vm_image(self, call: Call) -> Reply:
+        """Capture VM Image: all disks of the role; a generalized role is removed when that is done.
+
+        BadRequest: a role to be captured as Generalized is not stopped.
+        """
+        body = call.body
+        name = _rules.check_resource_name(body.vm_image_name, "an image")
+        state = vm_images.os_state(body.os_state)
+        attributes = {
+            "label": body.vm_image_label,
+            "description": body.description,
+            "language": body.language,
+            "image_family": body.image_family,
+            "recommended_vm_size": body.recommended_vm_size,
+        }
+        given = {key: value for key, value in attributes.items() if value is not None}
+        key, taken = vm_images.key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
+
+        def change(tx: Tx) -> None:
+            role = _require(tx, call)
+            if state == "Generalized":
+                self._require_stopped(role)
+            deployment = _lock_deployment(tx, call)
+            tx.lock("role", role.key)
+            goal = {
+                **self._captured(tx, role, deployment, name),
+                "name": name,
+                "os_state": state,
+                "attributes": given,
+            }
+            _rules.insert(tx, vm_images.KIND, key, subscription=call.subscription, goal=goal, taken=taken)
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+    def capture_role(self, call: Call) -> Reply:
+        """Capture Role: the system disk becomes an OS image, and the role is removed.
+
+        BadRequest: the role is not stopped. NotImplemented: `PostCaptureAction` is Reprovision.
+        """
+        body = call.body
+        if (body.post_capture_action or "").lower() != "delete":
+            raise errors.NOT_SUPPORTED(operation="Capture Role with PostCaptureAction Reprovision")
+        name = _rules.check_resource_name(body.target_image_name, "an image")
+        key, taken = os_images.key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
+
+        def change(tx: Tx) -> None:
+            role = _require(tx, call)
+            self._require_stopped(role)
+            deployment = _lock_deployment(tx, call)
+            tx.lock("role", role.key)
+            captured = self._captured(tx, role, deployment, name)
+            first = captured["disks"][0]
+            goal = {
+                "name": name,
+                "label": body.target_image_label,
+                "os": captured["os"],
+                "media_link": first["media_link"],
+                "media": [first["media"]],
+                "size": first["size"],
+                "source": first["source"],
+                "location": captured["location"],
+                "affinity_group": captured["affinity_group"],
+                "attributes": {},
+                "capture": captured["capture"],
+            }
+            _rules.insert(tx, os_images.KIND, key, subscription=call.subscription, goal=goal, taken=taken)
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+    def _captured(self, tx: Tx, role: Resource, deployment: Resource, name: str) -> dict[str, Any]:
+        """The part of an image's goal that tells where its disks come from and go to."""
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        copies = [
+            _copy(disks.require(tx, role.subscription, one["name"]), one, name, day, role.uid)
+            for one in role.goal["disks"]
+        ]
+        first = disks.require(tx, role.subscription, role.goal["disks"][0]["name"])
+        return {
+            "os": role.goal["os"],
+            "disks": copies,
+            "media": [copy["media"] for copy in copies],
+            "location": first.goal["location"],
+            "affinity_group": first.goal["affinity_group"],
+            "capture": {
+                "service": deployment.goal["service"],
+                "deployment": deployment.goal["name"],
+                "role": role.goal["name"],
+                "role_key": role.key,
+                "deployment_key": deployment.key,
+                "machine": machine_id(role),
+                "state": self._view.status(role),
+                "size": role.goal["size"],
+            },
+        }
+
+    def _require_stopped(self, role: Resource) -> None:
+        status = self._view.status(role)
+        if status not in ("StoppedVM", "StoppedDeallocated"):
+            raise errors.ROLE_NOT_STOPPED(name=role.goal["name"], status=status)
+
+    def _change(
+        self, call: Call, names: Sequence[str], new_goal: Callable[[Mapping[str, Any]], dict[str, Any]]
+    ) -> Reply:
+        def change(tx: Tx) -> None:
+            deployment = _lock_deployment(tx, call)
+            for name in names:
+                role = _role(tx, deployment, name)
+                tx.set_goal("role", role.key, new_goal(role.goal))
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+
+def _require(reader: Reader, call: Call) -> Resource:
+    return _role(reader, deployments.require(reader, call), call.params["role"])
+
+
+def _role(reader: Reader, deployment: Resource, name: str) -> Resource:
+    key, missing = deployments.role_key(deployment.key, name), errors.ROLE_NOT_FOUND(name=name)
+    return _rules.owned(reader, "role", key, deployment.subscription, missing)
+
+
+def _lock_deployment(tx: Tx, call: Call) -> Resource:
+    return tx.lock(deployments.KIND, deployments.require(tx, call).key)
+
+
+def _started(goal: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:
+    return {**goal, "power": "started", "starts": goal["starts"] + 1, "wait_ready": wait}
+
+
+def _restarted(goal: Mapping[str, Any]) -> dict[str, Any]:
+    return {**goal, "power": "started", "restarts": goal["restarts"] + 1, "wait_ready": True}
+
+
+def _shutdown_action(given: str | None) -> str:
+    power = SHUTDOWN_ACTIONS.get((given or "").lower())
+    if power is None:
+        expected = "Stopped or StoppedDeallocated"
+        raise errors.INVALID_ELEMENT(element="PostShutdownAction", expected=expected)
+    return power
+
+
+def _copy(disk: Resource, one: Mapping[str, Any], image: str, day: str, number: int) -> dict[str, Any]:
+    """One disk of an image to be: its blob lies beside the disk's own (behaviours.md, section 12)."""
+    part = "os" if one["lun"] is None else f"datadisk-{one['lun']}"
+    name = f"{image}-{part}-{day}"
+    media = disk.goal["media"][0]
+    folder, _, _ = media["blob"].rpartition("/")
+    blob = f"{name}-{number}.vhd"
+    return {
+        "name": name,
+        "lun": one["lun"],
+        "caching": one["caching"],
+        "media_link": f"{disk.goal['media_link'].rsplit('/', 1)[0]}/{blob}",
+        "media": {**media, "blob": f"{folder}/{blob}" if folder else blob},
+        "size": disk.goal["size"],
+        "source": {"type": "blob", "media": media},
+    }
