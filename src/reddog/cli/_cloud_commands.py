@@ -17,7 +17,9 @@ from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, Format, show_record, show_rows
 from reddog.settings import Settings, SettingsError, load
 
-Host = Annotated[str | None, typer.Option(help="Address to listen on; anything but loopback exposes the cloud.")]
+Host = Annotated[
+    str | None, typer.Option(help="Address to listen on; anything but loopback exposes the cloud.")
+]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the management endpoint; 0: any.")]
 StoragePort = Annotated[
     int | None,
@@ -62,7 +64,9 @@ def serve(
     """Run a cloud for ``reddog up --detach``, answering on a file descriptor."""
     ready, failed = _serve.answer_on(ready_fd)
     try:
-        settings = _settings(resolve(data_dir), host=host, port=port, storage_port=storage_port, fabric=fabric)
+        settings = _settings(
+            resolve(data_dir), host=host, port=port, storage_port=storage_port, fabric=fabric
+        )
         _serve.run_foreground(settings, ready)
     except CommandError as error:
         failed(error)
@@ -99,7 +103,9 @@ def status(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     show_record({**running.summary, "pid": running.pid}, output)
     if rows:
         sys.stdout.write("\n")
-        show_rows(rows, ["service", "deployment", "name", "status", "power", "virtual_ip", "endpoints"], output)
+        show_rows(
+            rows, ["service", "deployment", "name", "status", "power", "virtual_ip", "endpoints"], output
+        )
 
 
 def reset(
@@ -111,7 +117,11 @@ def reset(
     directory = resolve(data_dir)
     if not directory.exists():
         return
-    if not (directory / "cloud.db").exists() and any(directory.iterdir()) and not (directory / "images").exists():
+    if (
+        not (directory / "cloud.db").exists()
+        and any(directory.iterdir())
+        and not (directory / "images").exists()
+    ):
         raise CommandError(f"{directory} is not a reddog data directory.", "Nothing was deleted.")
     if not yes and not typer.confirm(f"Delete everything in {directory}?"):
         raise CommandError("Nothing was deleted.")
@@ -157,7 +167,9 @@ def _announce(summary: Mapping[str, Any], output: Format, *, detached: bool) -> 
     show_record(summary, output)
     console.print("\nTry it:\n")
     console.print(_snippet(summary), markup=False)
-    stop = "reddog down" if detached else "Ctrl-C (virtual machines keep running; `reddog down` stops them too)"
+    stop = (
+        "reddog down" if detached else "Ctrl-C (virtual machines keep running; `reddog down` stops them too)"
+    )
     console.print(f"Stop it with: {stop}")
 
 

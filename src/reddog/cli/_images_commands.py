@@ -75,7 +75,9 @@ def list_images(data_dir: DataDir = None, output: Output = Format.TABLE) -> None
 @vhd_app.command()
 def upload(
     file: Annotated[Path, typer.Argument(help="A fixed VHD.")],
-    media_link: Annotated[str, typer.Argument(help="The URL of the page blob to make: .../CONTAINER/NAME.vhd")],
+    media_link: Annotated[
+        str, typer.Argument(help="The URL of the page blob to make: .../CONTAINER/NAME.vhd")
+    ],
     data_dir: DataDir = None,
     output: Output = Format.TABLE,
 ) -> None:
@@ -89,7 +91,9 @@ def upload(
         key = client.get_storage_account_keys(account).storage_service_keys.primary
     with _progress(f"Uploading {file.name}") as progress:
         try:
-            images.upload_vhd(file, media_link, account_key=key, progress=lambda done: progress("upload", done))
+            images.upload_vhd(
+                file, media_link, account_key=key, progress=lambda done: progress("upload", done)
+            )
         except (images.ImageError, VhdError) as error:
             raise CommandError(error.message, error.remedy) from None
     show_record({"media_link": media_link, "size": file.stat().st_size}, output)
@@ -97,7 +101,12 @@ def upload(
 
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[str, float], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[phase]}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[phase]}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=1.0, phase="")
         yield lambda phase, done: progress.update(task, completed=done, phase=phase)

@@ -25,7 +25,8 @@ def attach(path: Path) -> None:
             console.connect(str(path))
         except OSError as error:
             raise CommandError(
-                f"The console does not answer: {error.strerror}.", "Is the machine running? `reddog vm list` tells."
+                f"The console does not answer: {error.strerror}.",
+                "Is the machine running? `reddog vm list` tells.",
             ) from None
         terminal = sys.stdin.fileno()
         before = termios.tcgetattr(terminal)

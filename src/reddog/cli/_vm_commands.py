@@ -31,7 +31,9 @@ def list_machines(data_dir: DataDir = None, output: Output = Format.TABLE) -> No
 def console(
     name: Name,
     data_dir: DataDir = None,
-    log: Annotated[bool, typer.Option("--log", help="Print what the console has shown so far, and end.")] = False,
+    log: Annotated[
+        bool, typer.Option("--log", help="Print what the console has shown so far, and end.")
+    ] = False,
 ) -> None:
     """Use a machine's serial console (leave it with Ctrl-])."""
     directory = resolve(data_dir)

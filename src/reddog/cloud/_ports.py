@@ -19,7 +19,9 @@ class PortTaken(OSError):
 
     def __init__(self, host: str, port: int, option: str) -> None:
         super().__init__(f"Port {port} on {host} is in use by another process.")
-        self.remedy = f"Stop that process (`ss -ltnp 'sport = :{port}'` shows it), or choose a port with {option}."
+        self.remedy = (
+            f"Stop that process (`ss -ltnp 'sport = :{port}'` shows it), or choose a port with {option}."
+        )
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class RoleReconciler(Reconciler):
         document = row.state.get("provisioning")
         return MachineSpec(
             id=machine_id(row),
-            name=goal["name"],
+            name=row.key,
             cores=goal["cores"],
             memory_mb=goal["memory_mb"],
             os_disk=system,

@@ -300,7 +300,7 @@ MEDIA_EXISTS = _conflict(
     "There is already a blob at the media link '{url}'. Choose another name, or delete the blob."
 )
 NO_STORAGE_ACCOUNT = _bad(
-    "No media link was given for a new disk, and the subscription has no storage account to put it in. Create one first."
+    "No media link was given for a new disk, and the subscription has no storage account for it. Create one first."
 )
 NOT_AN_OS_DISK = _bad("The disk '{name}' holds no operating system: it cannot be a role's system disk.")
 DISK_TOO_SMALL = _bad("A disk of {size} GB cannot hold the image, which needs {needed} GB.")

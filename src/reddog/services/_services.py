@@ -1,0 +1,134 @@
+"""All services of a cloud, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reddog.engine import Engine, EngineSettings, Reader
+from reddog.fabric import ComputeDriver
+from reddog.services._call import Call, Handler, Reply
+from reddog.services._deployment_view import DeploymentView
+from reddog.services._media import MediaLinks
+from reddog.services._role_plan import RolePlanner
+from reddog.services._role_reconciler import RoleReconciler
+from reddog.services.deployments import Deployments
+from reddog.services.disks import DiskReconciler, DisksService
+from reddog.services.hosted_services import HostedServices
+from reddog.services.locations import Locations
+from reddog.services.management_certificates import ManagementCertificates
+from reddog.services.operating_systems import OperatingSystems
+from reddog.services.operations import Operations
+from reddog.services.os_images import OSImageReconciler, OSImagesService, PlatformImage
+from reddog.services.role_sizes import RoleSizes
+from reddog.services.roles import Roles
+from reddog.services.service_certificates import ServiceCertificates
+from reddog.services.storage_accounts import StorageAccountReconciler, StorageAccounts
+from reddog.services.subscriptions import Subscriptions
+from reddog.services.vm_images import VMImageReconciler, VMImagesService
+from reddog.storage import Storage
+from reddog.store import Store
+from reddog.wire import OPERATIONS, errors
+
+
+@dataclass(frozen=True)
+class ServicesSettings:
+    """What the services are told.
+
+    Args:
+        base_url: The management endpoint's URL, without a slash at its end.
+        endpoints: Gives a storage account's endpoint URLs: blob, queue, table.
+        platform_images: The images offered to every subscription.
+        networks: Networks (``127.x.y``) from which deployments get their virtual IPs.
+        boot_id: Changes whenever machines have been powered off from outside.
+        scratch: A directory on the storage's file system for copies under way; emptied at every start.
+        engine: Times and sizes of the engine.
+    """
+
+    base_url: str
+    endpoints: Callable[[str], list[str]]
+    platform_images: Sequence[PlatformImage]
+    networks: list[str]
+    boot_id: str
+    scratch: Path
+    engine: EngineSettings = field(default_factory=EngineSettings)
+
+
+class Services:
+    """Every operation's handler, and the engine that drives what they change.
+
+    Args:
+        store: Where goals are kept.
+        storage: Holds blobs.
+        driver: Runs machines.
+        settings: See `ServicesSettings`.
+        checkpoint: Called at every step boundary with its name; tests kill the process there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        storage: Storage,
+        driver: ComputeDriver,
+        settings: ServicesSettings,
+        *,
+        checkpoint: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._scratch = settings.scratch
+        self._roles = RoleReconciler(storage, driver, settings.boot_id)
+        reconcilers = [
+            StorageAccountReconciler(storage),
+            DiskReconciler(storage),
+            OSImageReconciler(storage),
+            VMImageReconciler(storage, driver, settings.scratch),
+            self._roles,
+        ]
+        self.engine = Engine(store, reconcilers, settings=settings.engine, checkpoint=checkpoint)
+        self.handlers: Mapping[str, Handler] = {
+            **{name: _not_supported for name in OPERATIONS},
+            **self._handlers(storage, driver, settings),
+        }
+
+    def start(self) -> None:
+        """Finish or undo what an earlier process left, and start to work."""
+        self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left_over in self._scratch.iterdir():
+            left_over.unlink()
+        self._roles.follow(self.engine)
+        self.engine.start()
+
+    def stop(self) -> None:
+        """Stop working; what is under way goes on at the next start."""
+        self.engine.stop()
+
+    def _handlers(
+        self, storage: Storage, driver: ComputeDriver, settings: ServicesSettings
+    ) -> dict[str, Handler]:
+        engine, url = self.engine, settings.base_url
+        media = MediaLinks(storage)
+        images = OSImagesService(engine, media, settings.platform_images)
+        planner = RolePlanner(engine, media, images, settings.endpoints)
+        view = DeploymentView(driver)
+        deployments = Deployments(engine, planner, view, settings.networks)
+        services = (
+            Locations(),
+            RoleSizes(),
+            OperatingSystems(),
+            Subscriptions(engine),
+            Operations(engine),
+            ManagementCertificates(engine),
+            HostedServices(engine, url, deployments.of_service),
+            ServiceCertificates(engine, url),
+            StorageAccounts(engine, settings.endpoints, url),
+            DisksService(engine, media),
+            images,
+            VMImagesService(engine, media),
+            deployments,
+            Roles(engine, planner, view, media),
+        )
+        return {name: handler for service in services for name, handler in service.handlers().items()}
+
+
+def _not_supported(call: Call) -> Reply:
+    raise errors.NOT_SUPPORTED(operation=call.operation.name)
