@@ -21,7 +21,7 @@ from azure.servicemanagement import (
     OSVirtualHardDisk,
     ServiceManagementService,
 )
-from reddog.profile import Profile
+from reddog.profile import read_profile
 
 LOCATION = "West US"
 USER = "myuser"
@@ -34,7 +34,9 @@ def main() -> None:
     options.add_argument("--keep", action="store_true", help="leave the virtual machine running")
     keep = options.parse_args().keep
 
-    profile = Profile.load()  # what `reddog up` wrote for its users
+    profile = read_profile()  # what `reddog up` wrote for its users
+    if profile is None:
+        sys.exit("There is no cloud yet. Start one with: reddog up")
     sms = ServiceManagementService(profile.subscription_id, profile.certificate)
     suffix = secrets.token_hex(3)
     service, account, password = f"tour-{suffix}", f"tour{suffix}", secrets.token_urlsafe(12)

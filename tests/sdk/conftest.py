@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -167,8 +169,10 @@ class Service(ThreadingHTTPServer):
     def finish_request(self, request, client_address) -> None:
         request.settimeout(10)
         try:
-            stream = self.context.wrap_socket(request, server_side=True)
+            stream = self.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            stream.do_handshake()
         except (OSError, ssl.SSLError):
+            _drain(stream)
             return
         try:
             self.RequestHandlerClass(stream, client_address, self)
@@ -184,6 +188,14 @@ class Service(ThreadingHTTPServer):
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.server_port}"
+
+
+def _drain(stream: ssl.SSLSocket) -> None:
+    """Read what the client still sends: closing before that would reset the connection, alert and all."""
+    with contextlib.suppress(OSError), stream:
+        stream.shutdown(socket.SHUT_WR)  # from here on the socket is a plain one
+        while stream.recv(65536):
+            pass
 
 
 class _Handler(BaseHTTPRequestHandler):

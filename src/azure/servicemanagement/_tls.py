@@ -280,4 +280,9 @@ def _explain_connection(text: str, host: str) -> str | None:
             f"The name {host} cannot be resolved. `reddog up` starts a local cloud and is found by itself; "
             "otherwise give `host` or set AZURE_MANAGEMENT_HOST."
         )
+    if "reset by peer" in text or "Broken pipe" in text:  # it left before its alert could be read
+        return (
+            f"{host} closed the connection. It may be that it did not accept the management certificate: "
+            "register its .cer with `reddog cert add FILE.cer`."
+        )
     return None

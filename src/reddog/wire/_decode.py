@@ -160,9 +160,14 @@ def _nested_decoder(cls: type[Any]) -> Decoder:
 
 
 def _defaults(cls: type[Any]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
-    constants, factories = {}, []
+    """What attributes are when an answer does not have their elements, as the legacy package has it."""
+    constants: dict[str, Any] = {}
+    factories = []
     for item in fields(cls):
-        if item.default_factory is not MISSING:
+        member: Member | None = item.metadata.get("member")
+        if member is not None and member.kind in _NONE_WHEN_ABSENT:
+            constants[item.name] = None
+        elif item.default_factory is not MISSING:
             factories.append((item.name, item.default_factory))
         else:
             constants[item.name] = item.default
@@ -208,6 +213,7 @@ def _encoded(value: str) -> str:
         return value
 
 
+_NONE_WHEN_ABSENT = ("element", "strings", "encoded")
 _AS_TEXT = ("text", "number", "data")
 _TEXT_CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "integer": _integer,
