@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 import requests
 from azure.common import AzureException, AzureMissingResourceHttpError
-from azure.servicemanagement import ServiceManagementService
 
+from azure.servicemanagement import ServiceManagementService
 from reddog.cli._output import CommandError, ExitCode
 from reddog.cli._running import RunningCloud
 

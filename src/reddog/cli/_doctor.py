@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-
 from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, Format, show_rows
 from reddog.settings import Settings, SettingsError, load

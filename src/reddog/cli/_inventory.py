@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from azure.servicemanagement import ServiceManagementService
-
 from reddog.cli._api import connect
 from reddog.cli._output import CommandError, ExitCode
 from reddog.cli._running import RunningCloud

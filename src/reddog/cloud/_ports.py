@@ -14,7 +14,7 @@ MANAGEMENT_PORT = 8443
 STORAGE_PORT = 10000
 
 
-class PortTaken(OSError):
+class PortTaken(OSError):  # noqa: N818 - a state, read as `except PortTaken`
     """Another process listens on a port that this cloud was told to use, or has promised to its clients."""
 
     def __init__(self, host: str, port: int, option: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reddog.engine import Engine, EngineSettings, Reader
+from reddog.engine import Engine, EngineSettings
 from reddog.fabric import ComputeDriver
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
@@ -86,7 +86,7 @@ class Services:
         ]
         self.engine = Engine(store, reconcilers, settings=settings.engine, checkpoint=checkpoint)
         self.handlers: Mapping[str, Handler] = {
-            **{name: _not_supported for name in OPERATIONS},
+            **dict.fromkeys(OPERATIONS, _not_supported),
             **self._handlers(storage, driver, settings),
         }
 
