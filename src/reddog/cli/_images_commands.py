@@ -28,12 +28,15 @@ def ensure_platform_image(settings: Settings) -> None:
     """
     from reddog import images
 
-    if images.catalogue(settings.images_dir):
-        return
-    settings.images_dir.mkdir(mode=0o700, exist_ok=True)
-    if settings.fabric == "simulated":
-        images.build_blank(settings.images_dir)
-        return
+    try:
+        there = images.catalogue(settings.images_dir)
+        if any(image.bootable or settings.fabric == "simulated" for image in there):
+            return
+        if settings.fabric == "simulated":
+            images.build_blank(settings.images_dir)
+            return
+    except images.ImageError as error:
+        raise CommandError(error.message, error.remedy) from None
     _build(settings)
 
 

@@ -1,0 +1,224 @@
+"""Uploading a fixed VHD as a page blob: only what holds data is sent."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import requests
+
+from reddog import vhd
+from reddog.images._error import ImageError
+
+_VERSION = "2015-02-21"
+_PAGE = 512
+_CHUNK = 4 << 20  # the largest write that the service takes
+_GAP = 64 << 10  # zeros shorter than this are sent along
+_CONNECTIONS = 4
+_TIMEOUT = 60.0
+_FORM = "Use a URL like http://ACCOUNT.blob.DOMAIN/CONTAINER/NAME.vhd."
+_SIGNED = ("Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Type", "Date")
+_CONDITIONS = ("If-Modified-Since", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range")
+
+
+def account_of(media_link: str) -> str:
+    """The storage account that a media link is in: the first label of its host, or of its path on an address.
+
+    Raises ImageError for a URL that is no blob's.
+    """
+    return _split(media_link)[0]
+
+
+def upload_vhd(
+    file: Path, media_link: str, *, account_key: str, progress: Callable[[int, int], None]
+) -> None:
+    """Upload a fixed VHD to its media link; holes and zeros are not sent.
+
+    Args:
+        file: The VHD.
+        media_link: The URL of the page blob; an old blob there is replaced.
+        account_key: A key of the storage account (base64).
+        progress: Told how many bytes of how many are dealt with.
+
+    Raises:
+        VhdError: The file is not a whole fixed VHD of whole mebibytes.
+        ImageError: The URL, the key or the container is wrong, or the service cannot be reached.
+        OSError: The file cannot be read.
+    """
+    vhd.verify(file)
+    total = file.stat().st_size
+    blob = _Blob(media_link, account_key)
+    try:
+        blob.create(total)
+        try:
+            _send(file, total, blob, progress)
+        except BaseException:
+            blob.delete()
+            raise
+    finally:
+        blob.close()
+
+
+def _send(file: Path, total: int, blob: _Blob, progress: Callable[[int, int], None]) -> None:
+    """Send the data in order, a few writes at a time; the footer comes last, so no half is ever a VHD."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        with ThreadPoolExecutor(_CONNECTIONS) as pool:
+            pending = []
+            for start, length in _extents(descriptor, total - vhd.FOOTER_SIZE):
+                pending.append(
+                    (start + length, pool.submit(blob.write, os.pread(descriptor, length, start), start))
+                )
+                if len(pending) >= 2 * _CONNECTIONS:
+                    done, write = pending.pop(0)
+                    write.result()
+                    progress(done, total)
+            for done, write in pending:
+                write.result()
+                progress(done, total)
+        blob.write(os.pread(descriptor, vhd.FOOTER_SIZE, total - vhd.FOOTER_SIZE), total - vhd.FOOTER_SIZE)
+        progress(total, total)
+    finally:
+        os.close(descriptor)
+
+
+def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
+    """Start and length of what holds data, in whole pages and pieces that one write can carry."""
+    position = 0
+    while position < size:
+        try:
+            start = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError:  # nothing but a hole up to the end
+            return
+        start = max(position, start // _PAGE * _PAGE)
+        end = min(size, -(-os.lseek(descriptor, start, os.SEEK_HOLE) // _PAGE) * _PAGE)
+        for offset in range(start, end, _CHUNK):
+            length = min(_CHUNK, end - offset)
+            yield from _without_zeros(os.pread(descriptor, length, offset), offset)
+        position = end
+
+
+def _without_zeros(data: bytes, offset: int) -> Iterator[tuple[int, int]]:
+    """The parts of the data that are not long runs of zeros."""
+    first: int | None = None
+    last = 0
+    for position in range(0, len(data), _PAGE):
+        if data.count(0, position, position + _PAGE) == min(_PAGE, len(data) - position):
+            continue
+        if first is not None and position - last > _GAP:
+            yield offset + first, last - first
+            first = None
+        first = position if first is None else first
+        last = min(position + _PAGE, len(data))
+    if first is not None:
+        yield offset + first, last - first
+
+
+class _Blob:
+    """A page blob that is written with the account's key."""
+
+    def __init__(self, media_link: str, account_key: str) -> None:
+        self._account, self._path = _split(media_link)
+        self._link = media_link
+        try:
+            self._key = base64.b64decode(account_key, validate=True)
+        except binascii.Error:
+            message = "The account key is not base64."
+            raise ImageError(message, "Copy the whole key of the storage account.") from None
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def create(self, size: int) -> None:
+        """Make the blob, all zeros; an old one is replaced."""
+        self._send("PUT", headers={"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": str(size)})
+
+    def write(self, data: bytes, offset: int) -> None:
+        """Write whole pages."""
+        span = f"bytes={offset}-{offset + len(data) - 1}"
+        self._send("PUT", "page", data, headers={"x-ms-page-write": "update", "x-ms-range": span})
+
+    def delete(self) -> None:
+        """Remove what was made, if that is still possible."""
+        try:
+            self._send("DELETE")
+        except ImageError:
+            return
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _send(
+        self, method: str, part: str = "", data: bytes = b"", headers: dict[str, str] | None = None
+    ) -> None:
+        signed = {**(headers or {}), "x-ms-date": formatdate(usegmt=True), "x-ms-version": _VERSION}
+        signed["Content-Length"] = str(len(data))
+        signed["Authorization"] = f"SharedKey {self._account}:{self._signature(method, part, signed)}"
+        url = f"{self._link}?comp={part}" if part else self._link
+        try:
+            answer = self._session.request(method, url, data=data, headers=signed, timeout=_TIMEOUT)
+        except requests.RequestException as error:
+            message = (
+                f"The storage service at {urlsplit(self._link).netloc} cannot be reached: {_reason(error)}."
+            )
+            raise ImageError(message, "Start the cloud with `reddog up`, and check the URL.") from None
+        if not answer.ok:
+            raise self._refused(answer)
+
+    def _signature(self, method: str, part: str, headers: dict[str, str]) -> str:
+        """Shared Key, as services of this version check it: an absent or zero length is signed as nothing."""
+        length = headers["Content-Length"]
+        plain = [
+            length if name == "Content-Length" and length != "0" else "" for name in (*_SIGNED, *_CONDITIONS)
+        ]
+        own = sorted(f"{name.lower()}:{value}" for name, value in headers.items() if name.startswith("x-ms-"))
+        resource = f"/{self._account}{self._path}" + (f"\ncomp:{part}" if part else "")
+        text = "\n".join([method, *plain, *own, resource])
+        return base64.b64encode(hmac.digest(self._key, text.encode(), hashlib.sha256)).decode()
+
+    def _refused(self, answer: requests.Response) -> ImageError:
+        code = answer.headers.get("x-ms-error-code", f"{answer.status_code} {answer.reason}")
+        message = f"The storage service refused {self._link}: {code}."
+        return ImageError(message, _REMEDIES.get(answer.status_code, "See the cloud's log for the reason."))
+
+
+_REMEDIES = {
+    403: "Check that the key belongs to this storage account.",
+    404: "Check the account in the URL, and create the container first.",
+    409: "Another blob or an image's disk is at this URL: choose another name.",
+    412: "The blob is leased, as the disk of a machine or an image: choose another name.",
+}
+
+
+def _reason(error: requests.RequestException) -> str:
+    return "it did not answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
+
+
+def _split(media_link: str) -> tuple[str, str]:
+    """The account, and the path as it is signed."""
+    url = urlsplit(media_link)
+    host = url.hostname or ""
+    parts = [unquote(part) for part in url.path.split("/") if part]
+    account = host.partition(".")[0]
+    if _is_address(host):
+        account, parts = (parts[0], parts[1:]) if parts else ("", [])
+    if url.scheme not in ("http", "https") or not account or len(parts) < 2 or url.query:
+        raise ImageError(f"{media_link} is not the URL of a blob.", _FORM)
+    return account, url.path
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
