@@ -89,17 +89,21 @@ def upload(
     from reddog.vhd import VhdError
 
     running = _running.require(resolve(data_dir))
-    with connect(running) as client:
+    try:
         account = images.account_of(media_link)
-        key = client.get_storage_account_keys(account).storage_service_keys.primary
-    with _progress(f"Uploading {file.name}") as progress:
-        try:
-            images.upload_vhd(
-                file, media_link, account_key=key, progress=lambda done: progress("upload", done)
-            )
-        except (images.ImageError, VhdError) as error:
-            raise CommandError(error.message, error.remedy) from None
+        with connect(running) as client:
+            key = client.get_storage_account_keys(account).storage_service_keys.primary
+        with _progress(f"Uploading {file.name}") as progress:
+            images.upload_vhd(file, media_link, account_key=key, progress=_mebibytes(progress))
+    except (images.ImageError, VhdError) as error:
+        raise CommandError(error.message, error.remedy) from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror or error}.", "Check the path.") from None
     show_record({"media_link": media_link, "size": file.stat().st_size}, output)
+
+
+def _mebibytes(progress: Callable[[str, float], None]) -> Callable[[int, int], None]:
+    return lambda done, total: progress(f"{done >> 20} of {total >> 20} MiB", done / total)
 
 
 @contextmanager
