@@ -6,9 +6,10 @@ The operation table, the wire types, the XML codec and the catalogue of errors. 
 from reddog.wire import errors
 from reddog.wire._decode import decode, root_name
 from reddog.wire._encode import encode, encode_item
-from reddog.wire._schema import NIL, Collection, WireType, only
+from reddog.wire._routing import Match, needs_body_root, route
+from reddog.wire._schema import NIL, Collection, Scalar, WireType, only
 from reddog.wire.errors import ErrorKind, ServiceError
-from reddog.wire.operations import OPERATIONS, Match, needs_body_root, route
+from reddog.wire.operations import OPERATIONS
 from reddog.wire.operations import Operation as RestOperation
 from reddog.wire.types import *  # noqa: F403
 from reddog.wire.types import __all__ as _types
@@ -20,6 +21,7 @@ __all__ = [  # noqa: PLE0604
     "ErrorKind",
     "Match",
     "RestOperation",
+    "Scalar",
     "ServiceError",
     "WireType",
     "decode",

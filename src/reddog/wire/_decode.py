@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import cache
@@ -18,7 +19,15 @@ from typing import Any, TypeVar, cast
 from lxml import etree
 
 from reddog.wire import errors
-from reddog.wire._schema import INSTANCE_NAMESPACE, NAMESPACE, Member, members, wire_type
+from reddog.wire._schema import (
+    INSTANCE_NAMESPACE,
+    NAMESPACE,
+    SERIALIZATION_NAMESPACE,
+    Member,
+    Scalar,
+    members,
+    wire_type,
+)
 
 T = TypeVar("T")
 Node = Any  # lxml's element; its stubs cost more than they tell here
@@ -42,12 +51,21 @@ def decode(cls: type[T], data: bytes, *, strict: bool = False) -> T:
     """
     root = parse(data)
     wanted = cast(Any, cls)
+    if issubclass(wanted, Scalar):
+        return cast(T, _decode_scalar(wanted, root))
     if not strict:
         return cast(T, _decoder(wanted)(root))
     expected = wanted.xml_name()
     if root.tag != f"{{{NAMESPACE}}}{expected}":
         raise errors.WRONG_ROOT(expected=expected, found=_local(root))
     return cast(T, _strict_decoder(wanted)(root))
+
+
+def _decode_scalar(cls: type[Scalar], root: Node) -> Scalar:
+    if root.tag != f"{{{SERIALIZATION_NAMESPACE}}}{cls.xml_name()}":
+        raise errors.WRONG_ROOT(expected=cls.xml_name(), found=_local(root))
+    ((attribute, member),) = members(cls)
+    return cls(**{attribute: _strict_converter(member)(root)})
 
 
 def parse(data: bytes) -> Node:
@@ -304,7 +322,7 @@ def _plain(node: Node) -> str:
 
 
 def _strict_integer(value: str) -> int:
-    if len(value) > 18:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", value):
         raise ValueError(value)
     return int(value)
 

@@ -17,7 +17,9 @@ from reddog.wire._schema import (
     NAMESPACE,
     NIL,
     PARAMETERS_NAMESPACE,
+    SERIALIZATION_NAMESPACE,
     Member,
+    Scalar,
     WireType,
     members,
 )
@@ -37,6 +39,8 @@ def encode(value: WireType, root: str | None = None, *, response: bool = False) 
     :raises ServiceError: 400; a text has a character that XML cannot hold.
     """
     name = root or value.xml_name()
+    if isinstance(value, Scalar):
+        return _encode_scalar(name, value)
     parts = [f"<{name} {_DECLARED}>"]
     _encoder(cast(Any, type(value)))(value, parts, response)
     if len(parts) == 1:
@@ -44,6 +48,13 @@ def encode(value: WireType, root: str | None = None, *, response: bool = False) 
     else:
         parts.append(f"</{name}>")
     return _checked("".join(parts))
+
+
+def _encode_scalar(name: str, value: Scalar) -> bytes:
+    ((attribute, member),) = members(type(value))
+    parts: list[str] = []
+    _writer(member)(name, getattr(value, attribute), parts, True)
+    return _checked(parts[0].replace(f"<{name}", f'<{name} xmlns="{SERIALIZATION_NAMESPACE}"', 1))
 
 
 def encode_item(value: WireType, tag: str | None = None, *, response: bool = True) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast
 
 NAMESPACE = "http://schemas.microsoft.com/windowsazure"
 INSTANCE_NAMESPACE = "http://www.w3.org/2001/XMLSchema-instance"
+SERIALIZATION_NAMESPACE = "http://schemas.microsoft.com/2003/10/Serialization/"
 PARAMETERS_NAMESPACE = "http://schemas.datacontract.org/2004/07/Microsoft.WindowsAzure.ServiceManagement"
 
 Kind = Literal[
@@ -68,6 +69,11 @@ class WireType:
     def xml_name(cls) -> str:
         """The name of the element that this type is."""
         return cls._xml_name or cls.__name__
+
+
+@dataclass
+class Scalar(WireType):
+    """A document that is one value: its only attribute is the root's text."""
 
 
 @dataclass

@@ -1,19 +1,18 @@
-"""The operation table: one row per REST operation, and finding the row that a request means."""
+"""The operation table: one row per REST operation."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from urllib.parse import unquote
 
-from reddog.wire import errors, types
+from reddog.wire import types
 from reddog.wire._schema import WireType
 
 _REQUEST_TYPES = {"Deployment": "DeploymentRequest"}
-_OPERATION_DOCUMENTS = "operations"  # the last path segment of resources that take operation documents
+_RESPONSE_TYPES = {"string": "SerializedString", "boolean": "SerializedBoolean"}
 
 
 @dataclass(frozen=True)
@@ -60,14 +59,6 @@ class Operation:
         return dict(part.split("=", 1) for part in query.split("&") if "=" in part)
 
 
-@dataclass(frozen=True)
-class Match:
-    """The operation that a request means, and the values of its URI template's placeholders."""
-
-    operation: Operation
-    params: Mapping[str, str]
-
-
 def _load() -> Iterator[Operation]:
     table = resources.files("reddog.wire").joinpath("operations.tsv").read_text(encoding="utf-8")
     for line in table.splitlines()[1:]:
@@ -81,7 +72,7 @@ def _load() -> Iterator[Operation]:
             uri,
             version,
             _type(_REQUEST_TYPES.get(_root(request), _root(request))),
-            _type(_root(response)),
+            _type(_RESPONSE_TYPES.get(_root(response), _root(response))),
             _root(request),
             _root(response),
             int(re.split(r"\D", success)[0]),
@@ -101,123 +92,3 @@ def _type(name: str) -> type[WireType] | None:
 
 OPERATIONS: Mapping[str, Operation] = MappingProxyType({row.name: row for row in _load()})
 """Every operation by its name."""
-
-
-# -- Routing ---------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Segment:
-    """A node of the tree of path templates; literal segments are in lower case."""
-
-    literals: dict[str, _Segment] = field(default_factory=dict)
-    patterns: list[tuple[re.Pattern[str], _Segment]] = field(default_factory=list)
-    any_name: _Segment | None = None
-    operations: list[tuple[Operation, tuple[str, ...]]] = field(default_factory=list)
-
-
-def _pattern(segment: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\\{[^}]+\\\}", "(.+?)", re.escape(segment)) + "$", re.IGNORECASE)
-
-
-def _build() -> _Segment:
-    root = _Segment()
-    for operation in OPERATIONS.values():
-        node, placeholders = root, re.findall(r"\{([^}]+)\}", operation.path)
-        for segment in operation.path.strip("/").split("/"):
-            node = _child(node, segment)
-        node.operations.append((operation, tuple(placeholders)))
-    return root
-
-
-def _child(node: _Segment, segment: str) -> _Segment:
-    if "{" not in segment:
-        return node.literals.setdefault(segment.lower(), _Segment())
-    if re.fullmatch(r"\{[^}]+\}", segment):
-        node.any_name = node.any_name or _Segment()
-        return node.any_name
-    pattern = _pattern(segment)
-    for known, child in node.patterns:
-        if known.pattern == pattern.pattern:
-            return child
-    node.patterns.append((pattern, _Segment()))
-    return node.patterns[-1][1]
-
-
-_TREE = _build()
-
-
-def _find(
-    node: _Segment, segments: list[str], values: tuple[str, ...]
-) -> tuple[_Segment, tuple[str, ...]] | None:
-    if not segments:
-        return (node, values) if node.operations else None
-    head, rest = segments[0], segments[1:]
-    literal = node.literals.get(head.lower())
-    if literal is not None and (found := _find(literal, rest, values)):
-        return found
-    for pattern, child in node.patterns:
-        if (matched := pattern.match(head)) and (found := _find(child, rest, values + matched.groups())):
-            return found
-    if node.any_name is not None and head:
-        return _find(node.any_name, rest, (*values, head))
-    return None
-
-
-def route(method: str, path: str, query: Mapping[str, str], body_root: str | None = None) -> Match:
-    """Find the operation that a request means. Paths and the query's names match without regard to case.
-
-    :param path: as received, percent-encoded.
-    :param query: decoded.
-    :param body_root: the name of the body's root element, for resources that take operation documents.
-    :raises ServiceError: 404 for an unknown path, 405 where the path takes other verbs, 400
-        ``MissingOrInvalidRequiredQueryParameter`` or ``InvalidXmlRequest`` where only query or body is wrong.
-    """
-    segments = [unquote(segment) for segment in path.strip("/").split("/")]
-    found = _find(_TREE, segments, ())
-    if found is None:
-        raise errors.UNKNOWN_PATH(path=path)
-    node, values = found
-    candidates = [entry for entry in node.operations if entry[0].method == method]
-    if not candidates:
-        allowed = ", ".join(sorted({operation.method for operation, _ in node.operations}))
-        raise errors.METHOD_NOT_ALLOWED(method=method, allowed=allowed)
-    given = {name.lower(): value for name, value in query.items()}
-    operation, placeholders = _choose(candidates, given, body_root)
-    return Match(operation, dict(zip(placeholders, values, strict=False)))
-
-
-def needs_body_root(path: str) -> bool:
-    """Whether the body's root element decides which operation a request to this path means."""
-    return path.rstrip("/").rsplit("/", 1)[-1].lower() == _OPERATION_DOCUMENTS
-
-
-_Entry = tuple[Operation, tuple[str, ...]]
-
-
-def _choose(candidates: list[_Entry], given: Mapping[str, str], body_root: str | None) -> _Entry:
-    fitting = [entry for entry in candidates if _query_fits(entry[0], given)]
-    if not fitting:
-        wanted = sorted(
-            {f"{k}={v}" for operation, _ in candidates for k, v in operation.required_query.items()}
-        )
-        raise errors.MISSING_QUERY_PARAMETER(parameter=" or ".join(wanted))
-    most = max(len(operation.required_query) for operation, _ in fitting)
-    fitting = [entry for entry in fitting if len(entry[0].required_query) == most]
-    if len(fitting) == 1:
-        return fitting[0]
-    for entry in fitting:
-        if entry[0].request_root == (body_root or ""):
-            return entry
-    if body_root is None:
-        return fitting[0]
-    expected = " or ".join(sorted({operation.request_root for operation, _ in fitting}))
-    raise errors.WRONG_ROOT(expected=expected, found=body_root)
-
-
-def _query_fits(operation: Operation, given: Mapping[str, str]) -> bool:
-    for name, value in operation.required_query.items():
-        actual = given.get(name.lower())
-        if actual is None or (not value.startswith("{") and actual.lower() != value.lower()):
-            return False
-    return True

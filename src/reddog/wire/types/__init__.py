@@ -161,6 +161,7 @@ from reddog.wire.types.roles import (
     RoleList,
     VMImageInput,
 )
+from reddog.wire.types.scalars import SerializedBoolean, SerializedString
 from reddog.wire.types.storage_accounts import (
     CreateStorageServiceInput,
     CustomDomain,
@@ -343,6 +344,8 @@ __all__ = [
     "RoleSize",
     "RoleSizes",
     "RollbackUpdateOrUpgrade",
+    "SerializedBoolean",
+    "SerializedString",
     "ShutdownRoleOperation",
     "ShutdownRolesOperation",
     "SiteConnection",

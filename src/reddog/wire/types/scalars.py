@@ -1,0 +1,25 @@
+"""Answers that are one value, in a namespace of their own (xml-elements.md, section "Roots")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reddog.wire._schema import Scalar, boolean, text
+
+
+@dataclass
+class SerializedString(Scalar):
+    """The answer ``string``."""
+
+    _xml_name = "string"
+
+    value: str | None = text("string", "")
+
+
+@dataclass
+class SerializedBoolean(Scalar):
+    """The answer ``boolean``."""
+
+    _xml_name = "boolean"
+
+    value: bool | None = boolean("boolean", False)
