@@ -92,7 +92,8 @@ def upload(
     try:
         account = images.account_of(media_link)
         with connect(running) as client:
-            key = client.get_storage_account_keys(account).storage_service_keys.primary
+            keys = client.get_storage_account_keys(account).storage_service_keys
+        key = str(keys.primary) if keys is not None else ""
         with _progress(f"Uploading {file.name}") as progress:
             images.upload_vhd(file, media_link, account_key=key, progress=_mebibytes(progress))
     except (images.ImageError, VhdError) as error:

@@ -104,7 +104,11 @@ class Cloud:
         return ServicesSettings(
             base_url=base_url,
             endpoints=endpoints,
-            platform_images=[_platform(image) for image in images.catalogue(settings.images_dir)],
+            platform_images=[
+                _platform(image)
+                for image in images.catalogue(settings.images_dir)
+                if image.bootable or settings.fabric == "simulated"
+            ],
             networks=blocks_of(settings.data_dir),
             boot_id=boot_id(settings),
             scratch=settings.storage_dir / ".copies",

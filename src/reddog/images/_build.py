@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tarfile
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 from reddog.images._catalogue import ImageInfo, cannot_write, publish
@@ -59,6 +60,7 @@ def _build(target_dir: Path, work: Path, packages: list[Path], progress: Progres
         family="reddog tiny Linux",
         publisher="reddog",
         description=f"A small Linux (kernel {kernel.release}, busybox, dropbear SSH) that boots in seconds.",
+        published=datetime.now(UTC),
         size=size,
         path=target_dir / f"{TINY_NAME}.vhd",
     )

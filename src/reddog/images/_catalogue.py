@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ _BLANK_SIZE = 8 << 20
 class ImageInfo:
     """A platform image.
 
-    name: as the API lists it. os: `Linux` or `Windows`. size: bytes of the disk, without the footer.
-    path: the fixed VHD. Source: List OS Images.
+    name: as the API lists it. os: `Linux` or `Windows`. published: when it was built (UTC).
+    size: bytes of the disk, without the footer. path: the fixed VHD. Source: List OS Images.
     """
 
     name: str
@@ -28,6 +29,7 @@ class ImageInfo:
     family: str
     publisher: str
     description: str
+    published: datetime
     size: int
     path: Path
 
@@ -60,6 +62,7 @@ def build_blank(images_dir: Path) -> ImageInfo:
         family="reddog blank disk",
         publisher="reddog",
         description="An empty disk of 8 MiB, for simulated machines: nothing boots from it.",
+        published=datetime.now(UTC),
         size=_BLANK_SIZE,
         path=images_dir / f"{BLANK_NAME}.vhd",
     )
@@ -79,7 +82,8 @@ def build_blank(images_dir: Path) -> ImageInfo:
 def publish(draft: Path, info: ImageInfo) -> None:
     """Make a raw disk the VHD of an image; the image appears whole or not at all."""
     vhd.write_footer(draft)
-    description = {name: value for name, value in asdict(info).items() if name != "path"}
+    description = {**asdict(info), "published": info.published.isoformat()}
+    del description["path"]
     text = info.path.with_name(f".{info.name}.json.part")
     text.write_text(json.dumps(description, indent=1) + "\n")
     for path in (draft, text):
@@ -98,10 +102,12 @@ def cannot_write(place: Path, error: OSError) -> ImageError:
 def _load(path: Path) -> ImageInfo:
     image = path.with_suffix(".vhd")
     try:
-        info = ImageInfo(**_document(path), path=image)
+        document = _document(path)
+        published = datetime.fromisoformat(document.pop("published"))
+        info = ImageInfo(**document, published=published, path=image)
         if vhd.verify(image).size != info.size:
             raise ValueError("its size differs from its description")
-    except (OSError, ValueError, TypeError, vhd.VhdError) as error:
+    except (OSError, ValueError, TypeError, KeyError, vhd.VhdError) as error:
         reason = error.message if isinstance(error, vhd.VhdError) else error
         message = f"The platform image {image} is damaged: {reason}."
         raise ImageError(message.replace("..", "."), "Remove it and run `reddog image build`.") from None
