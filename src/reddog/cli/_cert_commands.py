@@ -47,7 +47,7 @@ def add(
     running = _running.require(resolve(data_dir))
     with connect(running) as client:
         client.add_management_certificate(
-            base64.b64encode(certificate.public_key).decode(),
+            certificate.public_key,
             certificate.thumbprint,
             base64.b64encode(certificate.der).decode(),
         )

@@ -13,7 +13,9 @@ from reddog.cli._running import RunningCloud
 def machines(running: RunningCloud) -> list[dict[str, Any]]:
     """One row per role instance: service, deployment, name, status, power state, address, endpoints."""
     with connect(running) as client:
-        return [row for service in client.list_hosted_services() for row in _of(client, service.service_name)]
+        return [
+            row for service in client.list_hosted_services() for row in _of(client, str(service.service_name))
+        ]
 
 
 def find_machine(running: RunningCloud, name: str) -> dict[str, Any]:

@@ -41,8 +41,8 @@ def attach(path: Path) -> None:
 def _pass_bytes(console: socket.socket, terminal: int) -> None:
     console.sendall(b"\n")  # a login prompt that is waiting shows itself again
     while True:
-        readable, _, _ = select.select([console, terminal], [], [])
-        if console in readable:
+        readable, _, _ = select.select([console.fileno(), terminal], [], [])
+        if console.fileno() in readable:
             received = console.recv(65536)
             if not received:
                 return

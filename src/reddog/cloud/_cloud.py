@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-import uuid
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,7 +18,7 @@ from reddog.cloud._endpoints import StorageEndpoints
 from reddog.cloud._errors import CloudError
 from reddog.cloud._machines import boot_id, make_driver
 from reddog.cloud._ports import Ports, PortTaken
-from reddog.frontend import FrontEnd
+from reddog.frontend import Access, Dispatcher, FrontEnd, Subject
 from reddog.services import PlatformImage, Services, ServicesSettings, blocks_of
 from reddog.settings import Settings
 from reddog.storage import Storage
@@ -86,11 +85,14 @@ class Cloud:
         services = Services(
             store, storage, driver, self._services_settings(endpoints, base_url), checkpoint=self._checkpoint
         )
-        subscription = services.bootstrap(uuid.uuid4, self._administrator(), SUBSCRIPTION_NAME)
         await asyncio.to_thread(services.start)
         self._parts.push_async_callback(asyncio.to_thread, services.stop)
+        subscription = services.bootstrap(SUBSCRIPTION_NAME, self._administrator())
+        access = Access(authority.server_certificate)
+        services.watch_certificates(lambda: access.update(*_subjects(services)))
+        dispatcher = Dispatcher(access, services.handlers, services.engine)
         front_end = FrontEnd(
-            settings.host, ports.management, authority=authority, services=services, grace=GRACE
+            settings.host, ports.management, access=access, dispatcher=dispatcher, grace=GRACE
         )
         await front_end.start()
         self._parts.push_async_callback(front_end.stop)
@@ -155,6 +157,16 @@ class Cloud:
             "accelerator": accelerator,
             "data_dir": str(settings.data_dir),
         }
+
+
+def _subjects(services: Services) -> tuple[list[str], list[Subject]]:
+    """What the front end is to know of subscriptions and their certificates."""
+    subscriptions, certificates = services.managers()
+    subjects = []
+    for subscription, der in certificates:
+        found = pki.load_certificate(der)
+        subjects.append(Subject(subscription, found.thumbprint, der, found.not_before, found.not_after))
+    return subscriptions, subjects
 
 
 def require_space(data_dir: Path) -> None:

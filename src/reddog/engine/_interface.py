@@ -253,6 +253,7 @@ class Reconciler(Protocol):
 
     def observe(self, row: Resource, ctx: Context) -> None:
         """Refresh the state of a settled resource from the world (poke, start, periodic resync)."""
+        return None
 
     def finish(self, tx: Tx, row: Resource, succeeded: bool) -> None:
         """Last changes, inside the transaction that closes the operation.
@@ -260,3 +261,4 @@ class Reconciler(Protocol):
         Called for every resource the operation holds, before the absent ones are deleted and the locks freed.
         An exception undoes this call's changes only. What it leaves unsettled is converged in the background.
         """
+        return None

@@ -85,7 +85,7 @@ class RolePlanner:
         network, configuration = _configuration_sets(role)
         plan = RolePlan(name, {}, None, [], [])
         described = self._disks(place, role, plan)
-        if len(described) - 1 > size.max_data_disk_count:
+        if len(described) - 1 > (size.max_data_disk_count or 0):
             raise errors.TOO_MANY_DATA_DISKS(size=size.name, limit=size.max_data_disk_count)
         if described[0].pop("generalized"):
             plan.provisioning = self._provisioning(place, name, configuration, described[0]["os"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reddog.engine import Engine, EngineSettings
+from reddog import pki
+from reddog.engine import Engine, EngineSettings, OperationRequest, Reader, Tx
 from reddog.fabric import ComputeDriver
+from reddog.services import management_certificates
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
@@ -76,6 +80,8 @@ class Services:
         checkpoint: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._scratch = settings.scratch
+        self._store = store
+        self._certificates_changed: Callable[[], None] = lambda: None
         self._roles = RoleReconciler(storage, driver, settings.boot_id)
         reconcilers = [
             StorageAccountReconciler(storage),
@@ -89,6 +95,41 @@ class Services:
             **dict.fromkeys(OPERATIONS, _not_supported),
             **self._handlers(storage, driver, settings),
         }
+
+    def bootstrap(self, name: str, certificate: pki.Certificate) -> str:
+        """Make sure that there is a subscription which the certificate may manage; returns its id."""
+
+        def change(tx: Tx) -> str:
+            row = next(iter(tx.list("subscription")), None)
+            subscription = row.key if row is not None else str(uuid.uuid4())
+            if row is None:
+                tx.insert("subscription", subscription, subscription=subscription, goal={"name": name})
+            key = management_certificates.key_of(subscription, certificate.thumbprint)
+            if tx.get(management_certificates.KIND, key) is None:
+                goal = management_certificates.goal_of(certificate)
+                tx.insert(management_certificates.KIND, key, subscription=subscription, goal=goal)
+            return subscription
+
+        request = OperationRequest(uuid.uuid4().hex, "Start Cloud", "")
+        return self.engine.accept(request, change)
+
+    def watch_certificates(self, changed: Callable[[], None]) -> None:
+        """Have `changed` called now, and whenever a management certificate is added or deleted."""
+        self._certificates_changed = changed
+        changed()
+
+    def _tell_of_certificates(self) -> None:
+        self._certificates_changed()
+
+    def managers(self) -> tuple[list[str], list[tuple[str, bytes]]]:
+        """Every subscription, and every management certificate: its subscription and its DER bytes."""
+
+        def read(reader: Reader) -> tuple[list[str], list[tuple[str, bytes]]]:
+            rows = reader.list(management_certificates.KIND)
+            certificates = [(row.subscription, base64.b64decode(row.goal["data"])) for row in rows]
+            return [row.key for row in reader.list("subscription")], certificates
+
+        return self._store.read(read)
 
     def start(self) -> None:
         """Finish or undo what an earlier process left, and start to work."""
@@ -117,7 +158,7 @@ class Services:
             OperatingSystems(),
             Subscriptions(engine),
             Operations(engine),
-            ManagementCertificates(engine),
+            ManagementCertificates(engine, url, self._tell_of_certificates),
             HostedServices(engine, url, deployments.of_service),
             ServiceCertificates(engine, url),
             StorageAccounts(engine, settings.endpoints, url),

@@ -112,6 +112,15 @@ MISSING_QUERY_PARAMETER = ErrorKind(
 BODY_TOO_LARGE = ErrorKind(
     "RequestBodyTooLarge", 413, "The request body is larger than the {limit} bytes that this operation takes."
 )
+BODY_TIMED_OUT = ErrorKind(
+    "RequestTimeout",
+    408,
+    "The request body did not arrive within {seconds} seconds. Please retry the request.",
+)
+CONFLICTING_CHANGE = _conflict(
+    "The operation cannot be performed at this time because a conflicting operation is underway. Please retry later. "
+    "({detail})"
+)
 BODY_REQUIRED = ErrorKind(
     "MissingOrInvalidRequestBody", 400, "The operation needs a request body whose root is {root}."
 )

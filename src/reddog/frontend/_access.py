@@ -1,0 +1,89 @@
+"""Who may manage what: certificates as trust anchors, and thumbprints as subjects of subscriptions."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reddog.wire import errors
+
+# Clients of the old time bring keys of 1024 bits and SHA-1 signatures: those are taken; weak ciphers are not.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:AESGCM:AES:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired certificate gets an answer that says so
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A management certificate and the subscription that it may manage."""
+
+    subscription: str
+    thumbprint: str
+    der: bytes
+    not_before: datetime
+    not_after: datetime
+
+
+class Access:
+    """Which certificates are trusted, and what for.
+
+    A certificate that was removed is still recognized until the next start, and refused in words.
+
+    Args:
+        server_certificate: PEM file with the server's certificate and key.
+    """
+
+    def __init__(self, server_certificate: Path) -> None:
+        self.context = _context(server_certificate)
+        self._trusted: set[str] = set()
+        self._subjects: dict[str, Subject] = {}
+        self._subscriptions: dict[str, frozenset[str]] = {}
+
+    def update(self, subscriptions: Iterable[str], subjects: Iterable[Subject]) -> None:
+        """Take over what is registered now; it counts from the next request on, on open connections too."""
+        allowed: dict[str, set[str]] = {subscription: set() for subscription in subscriptions}
+        known = {}
+        for subject in subjects:
+            allowed.setdefault(subject.subscription, set()).add(subject.thumbprint)
+            known[subject.thumbprint] = subject
+            if subject.thumbprint not in self._trusted:
+                self.context.load_verify_locations(cadata=subject.der)
+                self._trusted.add(subject.thumbprint)
+        self._subjects = known
+        self._subscriptions = {name: frozenset(thumbprints) for name, thumbprints in allowed.items()}
+
+    def check_certificate(self, thumbprint: str) -> None:
+        """Refuse a caller without a registered, valid certificate (AuthenticationFailed)."""
+        subject = self._subjects.get(thumbprint)
+        if subject is None:
+            raise errors.CERTIFICATE_REQUIRED()
+        now = datetime.now(UTC)
+        if not subject.not_before <= now <= subject.not_after:
+            raise errors.CERTIFICATE_EXPIRED(
+                thumbprint=thumbprint,
+                start=f"{subject.not_before:%Y-%m-%d}",
+                end=f"{subject.not_after:%Y-%m-%d}",
+                now=f"{now:%Y-%m-%d %H:%M} UTC",
+            )
+
+    def check_subscription(self, thumbprint: str, subscription: str) -> None:
+        """Refuse a caller whose certificate is not the subscription's.
+
+        An unknown subscription is refused alike, so that nobody can find out which ones there are.
+        """
+        if thumbprint not in self._subscriptions.get(subscription, ()):
+            raise errors.CERTIFICATE_REQUIRED()
+
+
+def _context(server_certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.load_cert_chain(server_certificate)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    return context

@@ -1,0 +1,65 @@
+"""Subscriptions: whose resources are whose (behaviours.md, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reddog.engine import Engine, Reader
+from reddog.services import _rules
+from reddog.services._call import Call, Handler, Reply
+from reddog.wire import Subscription, errors, only
+from reddog.wire import Subscriptions as SubscriptionList
+
+KIND = "subscription"
+LIMITS = {
+    "max_core_count": 20,
+    "max_storage_accounts": 100,
+    "max_hosted_services": 20,
+    "max_virtual_network_sites": 50,
+    "max_local_network_sites": 20,
+    "max_dns_servers": 20,
+}
+
+
+class Subscriptions:
+    """Read subscriptions."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._read = engine.store.read
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """The operations by name."""
+        return {"Get Subscription": self.get, "List Subscriptions": self.list}
+
+    def get(self, call: Call) -> Reply:
+        """Get Subscription: its limits, and how much of them is in use."""
+        return Reply(self._read(lambda reader: _shown(reader, call.subscription)))
+
+    def list(self, call: Call) -> Reply:
+        """List Subscriptions that the caller's certificate may manage."""
+
+        def read(reader: Reader) -> SubscriptionList:
+            rows = reader.list("management_certificate")
+            mine = sorted({row.subscription for row in rows if row.goal["thumbprint"] == call.thumbprint})
+            return SubscriptionList([_shown(reader, subscription) for subscription in mine])
+
+        return Reply(self._read(read))
+
+
+def _shown(reader: Reader, subscription: str) -> Subscription:
+    row = reader.get(KIND, subscription)
+    if row is None:
+        raise errors.SUBSCRIPTION_NOT_FOUND(subscription=subscription)
+    roles = reader.list("role", subscription)
+    cores = sum(role.goal["cores"] for role in roles if role.goal["power"] != "deallocated")
+    return only(
+        Subscription,
+        subscription_id=subscription,
+        subscription_name=row.goal["name"],
+        subscription_status="Active",
+        current_core_count=cores,
+        current_hosted_services=reader.count("hosted_service", subscription),
+        current_storage_accounts=reader.count("storage_account", subscription),
+        created_time=_rules.timestamp(row.created),
+        **LIMITS,
+    )
