@@ -52,8 +52,8 @@ def encode(value: WireType, root: str | None = None, *, response: bool = False) 
 
 def _encode_scalar(name: str, value: Scalar) -> bytes:
     ((attribute, member),) = members(type(value))
-    parts: list[str] = []
-    _writer(member)(name, getattr(value, attribute), parts, True)
+    content, parts = getattr(value, attribute), list[str]()
+    _writer(member)(name, "" if content is None else content, parts, True)
     return _checked(parts[0].replace(f"<{name}", f'<{name} xmlns="{SERIALIZATION_NAMESPACE}"', 1))
 
 
