@@ -5,13 +5,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from reddog.fabric.compute import MachineError
-
-_CHUNK = 4 << 20
-_FICLONE = 0x40049409  # ioctl: share the extents of a whole file (btrfs, xfs, bcachefs)
 
 
 def private_dir(path: Path) -> Path:
@@ -86,42 +83,6 @@ def disk_error(error: OSError, path: Path) -> MachineError:
     if error.errno == errno.ENOENT:
         return MachineError("DiskMissing", f"There is no file {error.filename or path}.")
     return MachineError("DriverFailed", f"{path}: {error.strerror or error}.")
-
-
-def copy_sparse(source: Path, target: Path) -> None:
-    """Copy a file, sharing extents where the file system can, else only the parts that hold data."""
-    with source.open("rb") as read, os.fdopen(create_private(target), "wb") as write:
-        try:
-            fcntl.ioctl(write.fileno(), _FICLONE, read.fileno())
-        except OSError:
-            size = os.fstat(read.fileno()).st_size
-            os.ftruncate(write.fileno(), size)
-            for start, end in data_ranges(read.fileno(), size):
-                _copy_range(read.fileno(), write.fileno(), start, end)
-
-
-def data_ranges(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a file that are not holes."""
-    end = 0
-    while end < size:
-        try:
-            start = os.lseek(descriptor, end, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:
-                return
-            raise
-        end = min(os.lseek(descriptor, start, os.SEEK_HOLE), size)
-        yield start, end
-
-
-def _copy_range(read: int, write: int, start: int, end: int) -> None:
-    while start < end:
-        data = os.pread(read, min(_CHUNK, end - start), start)
-        if not data:
-            return
-        if data.count(0) != len(data):
-            os.pwrite(write, data, start)
-        start += len(data)
 
 
 def hold_directory(path: Path) -> int:

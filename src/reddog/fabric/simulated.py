@@ -20,10 +20,11 @@ from typing import Any
 
 from reddog.fabric import _specs, provisioning
 from reddog.fabric._clock import Clock, ManualClock, RealClock
-from reddog.fabric._files import copy_sparse, hold_directory, private_dir, publish, write_atomic
+from reddog.fabric._files import hold_directory, private_dir, publish, write_atomic
 from reddog.fabric._watchers import Watchers
 from reddog.fabric.compute import (
     Accelerator,
+from reddog.sparse import copy_sparse
     Cause,
     Disk,
     Forward,

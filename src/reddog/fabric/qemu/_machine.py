@@ -22,13 +22,14 @@ from typing import Any, TypeVar
 from qemu.qmp import QMPError
 
 from reddog.fabric import _specs, ports, provisioning
-from reddog.fabric._files import copy_sparse, disk_error, publish
+from reddog.fabric._files import disk_error, publish
 from reddog.fabric.compute import Cause, Disk, Forward, MachineError, MachineSpec
 from reddog.fabric.qemu import _command, _hot
 from reddog.fabric.qemu._process import Process, spawn, start_error
 from reddog.fabric.qemu._ready import Readiness, watch_ready
 from reddog.fabric.qemu._room import Room
 from reddog.fabric.qemu._session import Event, LoopThread, Session
+from reddog.sparse import copy_sparse
 
 T = TypeVar("T")
 _log = logging.getLogger("reddog.fabric")
