@@ -24,7 +24,6 @@ from reddog.fabric._files import hold_directory, private_dir, publish, write_ato
 from reddog.fabric._watchers import Watchers
 from reddog.fabric.compute import (
     Accelerator,
-from reddog.sparse import copy_sparse
     Cause,
     Disk,
     Forward,
@@ -33,6 +32,7 @@ from reddog.sparse import copy_sparse
     MachineState,
     Power,
 )
+from reddog.sparse import copy_sparse
 
 __all__ = ["Clock", "ManualClock", "RealClock", "SimulatedDriver"]
 
