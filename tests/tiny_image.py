@@ -11,6 +11,7 @@ from pathlib import Path
 from reddog import images
 
 _CHECKOUT = Path(__file__).parent.parent
+_CACHE = _CHECKOUT / ".cache" / "images"
 _SOURCES = _CHECKOUT / "src" / "reddog" / "images"
 
 
@@ -19,14 +20,13 @@ def built_images(directory: Path | None = None) -> list[Path]:
 
     directory: where to link or copy them to; without it, they stay in the cache and must not be changed.
     """
-    cache = _CHECKOUT / ".cache" / "images"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    with (_CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        built = cache / _version()
+        built = _CACHE / _version()
         if not (built.exists() and images.catalogue(built)):
-            images.build(built, cache=cache / "packages", progress=lambda phase, done: None)
-            _remove_others(cache, built)
+            images.build(built, cache=_CACHE / "packages", progress=lambda phase, done: None)
+            _remove_others(built)
     files = sorted(path for path in built.iterdir() if path.suffix in (".vhd", ".json"))
     return files if directory is None else [_share(path, directory) for path in files]
 
@@ -34,6 +34,12 @@ def built_images(directory: Path | None = None) -> list[Path]:
 def tiny_image() -> images.ImageInfo:
     """The platform image itself; copy its file before a machine writes to it."""
     return images.catalogue(built_images()[0].parent)[0]
+
+
+def packages() -> Path:
+    """The cache of the packages that the image is made of."""
+    built_images()
+    return _CACHE / "packages"
 
 
 def _version() -> str:
@@ -44,8 +50,8 @@ def _version() -> str:
     return f"built-{digest.hexdigest()[:16]}"
 
 
-def _remove_others(cache: Path, built: Path) -> None:
-    for other in cache.glob("built-*"):
+def _remove_others(built: Path) -> None:
+    for other in _CACHE.glob("built-*"):
         if other != built:
             shutil.rmtree(other, ignore_errors=True)
 

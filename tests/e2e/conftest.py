@@ -73,7 +73,7 @@ def start_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudStart
 
 def share_platform_image(data_dir: Path) -> None:
     """Give a data directory the platform image that the test session builds once."""
-    from tests.tiny_image import built_images
+    from tiny_image import built_images
 
     images = data_dir / "images"
     images.mkdir(parents=True)

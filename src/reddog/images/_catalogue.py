@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,25 +67,24 @@ def build_blank(images_dir: Path) -> ImageInfo:
         size=_BLANK_SIZE,
         path=images_dir / f"{BLANK_NAME}.vhd",
     )
-    draft = images_dir / f".{BLANK_NAME}.part"
     try:
         images_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.truncate(_BLANK_SIZE)
-        publish(draft, info)
+        with tempfile.TemporaryDirectory(prefix=".building-", dir=images_dir) as work:
+            draft = Path(work) / "disk.img"
+            with draft.open("wb") as file:
+                file.truncate(_BLANK_SIZE)
+            publish(draft, info)
     except OSError as error:
         raise cannot_write(images_dir, error) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return info
 
 
 def publish(draft: Path, info: ImageInfo) -> None:
-    """Make a raw disk the VHD of an image; the image appears whole or not at all."""
+    """Make a raw disk (in a directory for drafts) the VHD of an image, which appears whole or not at all."""
     vhd.write_footer(draft)
     description = {**asdict(info), "published": info.published.isoformat()}
     del description["path"]
-    text = info.path.with_name(f".{info.name}.json.part")
+    text = draft.with_suffix(".json")
     text.write_text(json.dumps(description, indent=1) + "\n")
     for path in (draft, text):
         with path.open("rb") as file:

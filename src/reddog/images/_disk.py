@@ -22,7 +22,7 @@ _MBR_PLACES = ("/usr/lib/syslinux/mbr/mbr.bin", "/usr/lib/SYSLINUX/mbr.bin", "/u
 _MIB = 1 << 20
 _BOOT_START = _MIB
 _FREE = 48 * _MIB  # for what people write before the disk is made larger
-_COMMAND_LINE = "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=0 mitigations=off tsc=unstable"
+_COMMAND_LINE = "console=tty0 console=ttyS0,115200 quiet loglevel=4 panic=0 mitigations=off"
 _FAT, _LINUX = 0x0E, 0x83
 
 

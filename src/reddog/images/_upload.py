@@ -18,6 +18,7 @@ import requests
 
 from reddog import vhd
 from reddog.images._error import ImageError
+from reddog.sparse import data_ranges
 
 _VERSION = "2015-02-21"
 _PAGE = 512
@@ -94,17 +95,12 @@ def _send(file: Path, total: int, blob: _Blob, progress: Callable[[int, int], No
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:
     """Start and length of what holds data, in whole pages and pieces that one write can carry."""
     position = 0
-    while position < size:
-        try:
-            start = os.lseek(descriptor, position, os.SEEK_DATA)
-        except OSError:  # nothing but a hole up to the end
-            return
-        start = max(position, start // _PAGE * _PAGE)
-        end = min(size, -(-os.lseek(descriptor, start, os.SEEK_HOLE) // _PAGE) * _PAGE)
-        for offset in range(start, end, _CHUNK):
-            length = min(_CHUNK, end - offset)
+    for begin, finish in data_ranges(descriptor, size):
+        begin = max(position, begin // _PAGE * _PAGE)  # noqa: PLW2901
+        position = max(begin, min(size, -(-finish // _PAGE) * _PAGE))
+        for offset in range(begin, position, _CHUNK):
+            length = min(_CHUNK, position - offset)
             yield from _without_zeros(os.pread(descriptor, length, offset), offset)
-        position = end
 
 
 def _without_zeros(data: bytes, offset: int) -> Iterator[tuple[int, int]]:
@@ -205,15 +201,22 @@ def _reason(error: requests.RequestException) -> str:
 
 def _split(media_link: str) -> tuple[str, str]:
     """The account, and the path as it is signed."""
-    url = urlsplit(media_link)
+    try:
+        url = urlsplit(media_link)
+    except ValueError:
+        raise _no_blob(media_link) from None
     host = url.hostname or ""
     parts = [unquote(part) for part in url.path.split("/") if part]
     account = host.partition(".")[0]
     if _is_address(host):
         account, parts = (parts[0], parts[1:]) if parts else ("", [])
     if url.scheme not in ("http", "https") or not account or len(parts) < 2 or url.query:
-        raise ImageError(f"{media_link} is not the URL of a blob.", _FORM)
+        raise _no_blob(media_link)
     return account, url.path
+
+
+def _no_blob(link: str) -> ImageError:
+    return ImageError(f"{link.partition('?')[0]} is not the URL of a blob.", _FORM)
 
 
 def _is_address(host: str) -> bool:
