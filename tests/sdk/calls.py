@@ -4,6 +4,8 @@ Written against the public interface, it runs with the published package and wit
 package `azure.servicemanagement`). It uses the standard library alone.
 """
 
+import inspect
+
 
 def network(m):
     config = m.ConfigurationSet()
@@ -416,3 +418,43 @@ def calls(m):
     named.append(("update_role", dict(at, role_name=ROLE)))
     named.append(("update_role", dict(at, os_virtual_hard_disk=full_os_disk(m), **full)))
     return [(name, list(args), {}) for name, *args in simple] + [(name, [], kwargs) for name, kwargs in named]
+
+
+OTHER_CLIENTS = (
+    "ServiceBusManagementService",
+    "WebsiteManagementService",
+    "SqlDatabaseManagementService",
+    "SchedulerManagementService",
+)
+SHARED_METHODS = ("perform_", "wait_for_", "with_filter", "set_proxy", "timeout", "should_use_requests")
+VALUES = {
+    "host_names": ["a.example", "b.example"],
+    "start_time": "2015-06-30T00:00:00Z",
+    "end_time": "2015-07-01T00:00:00Z",
+    "metrics": ["Requests", "CpuTime"],
+    "names": ["Requests", "CpuTime"],
+    "job": {"action": {"type": "http"}, "state": "Enabled"},
+}
+
+
+def calls_of_other_clients(m):
+    """Every method of the other clients, with its required arguments and with all of them."""
+    found = []
+    for client in OTHER_CLIENTS:
+        for name in sorted(dir(getattr(m, client))):
+            if name.startswith(("_", *SHARED_METHODS)) or not callable(getattr(getattr(m, client), name)):
+                continue
+            parameters = list(inspect.signature(getattr(getattr(m, client), name)).parameters.values())[1:]
+            required = {p.name: value_of(p) for p in parameters if p.default is p.empty}
+            every = {p.name: value_of(p) for p in parameters}
+            found += [(client, name, (), required), (client, name, (), every)]
+    return found
+
+
+def value_of(parameter):
+    """Something that can be told apart from the default and from the other arguments."""
+    if parameter.name in VALUES:
+        return VALUES[parameter.name]
+    if isinstance(parameter.default, bool):
+        return not parameter.default
+    return parameter.default + 7 if isinstance(parameter.default, int) else parameter.name + " value"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import ipaddress
 import os
 import socket
@@ -282,15 +283,21 @@ def legacy_python(tmp_path_factory: pytest.TempPathFactory) -> str:
     if named:
         return named
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reddog-tests" / "legacy-0.20.8"
-    python = home / "bin" / "python"
-    if not (home / "complete").exists():
-        try:
-            subprocess.run(
-                [sys.executable, "-m", "venv", str(home)], check=True, capture_output=True, timeout=120
-            )
-            install = [str(python), "-m", "pip", "install", "-q", LEGACY, "setuptools<70"]
-            subprocess.run(install, check=True, capture_output=True, timeout=180)
-        except (OSError, subprocess.SubprocessError) as error:
-            pytest.skip(f"the published package cannot be installed here: {error}")
-        (home / "complete").touch()
-    return str(python)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with open(home.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run side by side
+        if not (home / "complete").exists():
+            _install_legacy(home)
+    return str(home / "bin" / "python")
+
+
+def _install_legacy(home: Path) -> None:
+    install = [str(home / "bin" / "python"), "-m", "pip", "install", "-q", LEGACY, "setuptools<70"]
+    try:
+        subprocess.run(
+            [sys.executable, "-m", "venv", str(home)], check=True, capture_output=True, timeout=120
+        )
+        subprocess.run(install, check=True, capture_output=True, timeout=180)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"the published package cannot be installed here: {error}")
+    (home / "complete").touch()

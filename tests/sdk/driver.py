@@ -80,10 +80,11 @@ def run(package, client, name, args, kwargs, session):
 
 def send_all(package):
     results = []
-    for name, args, kwargs in calls.calls(package):
+    main = [("ServiceManagementService", *call) for call in calls.calls(package)]
+    for client, name, args, kwargs in main + calls.calls_of_other_clients(package):
         session = Recorder()
-        outcome = run(package, "ServiceManagementService", name, args, kwargs, session)
-        results.append({"method": name, "sent": session.sent, "outcome": outcome})
+        outcome = run(package, client, name, args, kwargs, session)
+        results.append({"client": client, "method": name, "sent": session.sent, "outcome": outcome})
     return results
 
 

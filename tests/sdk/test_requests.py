@@ -17,6 +17,10 @@ HERE = Path(__file__).parent
 DIFFERENCES: dict[str, str] = json.loads((HERE / "differences.json").read_text())["requests"]
 
 
+MAIN = "ServiceManagementService"
+HELPERS = ("perform_", "with_filter", "set_proxy", "timeout", "wait_for_", "should_use_requests")
+
+
 def drive(python: str, mode: str, stdin: str = "") -> Any:
     """Run driver.py with an interpreter and return what it printed."""
     command = [python, str(HERE / "driver.py"), mode]
@@ -26,10 +30,13 @@ def drive(python: str, mode: str, stdin: str = "") -> Any:
 
 
 def canonical(body: str | None) -> str:
-    """A body without what does not matter: how namespaces are bound, quotes, blanks inside tags."""
-    if not body:
-        return ""
-    root = etree.fromstring(base64.b64decode(body))
+    """A body without what does not matter: how namespaces are bound, quotes, blanks, the time of day."""
+    text = base64.b64decode(body or "")
+    if not text.startswith(b"<"):
+        return text.decode()
+    root = etree.fromstring(text, etree.XMLParser(remove_blank_text=True))
+    for node in root.iter("{http://www.w3.org/2005/Atom}updated"):
+        node.text = "now"
     etree.cleanup_namespaces(root)
     out = BytesIO()
     root.getroottree().write_c14n(out)
@@ -43,29 +50,19 @@ def pairs(legacy_python: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]
     count: dict[str, int] = {}
     result = []
     for old, new in zip(theirs, ours, strict=True):
-        count[old["method"]] = count.get(old["method"], 0) + 1
-        result.append((f"{old['method']}#{count[old['method']]}", old, new))
+        name = old["method"] if old["client"] == MAIN else f"{old['client']}.{old['method']}"
+        count[name] = count.get(name, 0) + 1
+        result.append((f"{name}#{count[name]}", old, new))
     return result
 
 
-def test_every_method_of_the_client_is_called(pairs):
-    facts = json.loads((HERE / "legacy-0.20.8.json").read_text())["clients"]["ServiceManagementService"][
-        "methods"
-    ]
-    helpers = {
-        "perform_get",
-        "perform_put",
-        "perform_post",
-        "perform_delete",
-        "with_filter",
-        "set_proxy",
-        "timeout",
-        "wait_for_operation_status",
-        "should_use_requests",
-    }
-    operations = {name for name in facts if name not in helpers and not name.endswith("_default_callback")}
-    assert {call.split("#")[0] for call, _, _ in pairs} == operations
-    assert len(operations) == 96
+def test_every_method_of_every_client_is_called(pairs):
+    clients = json.loads((HERE / "legacy-0.20.8.json").read_text())["clients"]
+    for client, facts in clients.items():
+        operations = {name for name in facts["methods"] if not name.startswith(HELPERS)}
+        called = {old["method"] for _, old, _ in pairs if old["client"] == client}
+        assert called - {"get_operation_status"} == operations - {"get_operation_status"}
+    assert len({old["method"] for _, old, _ in pairs if old["client"] == MAIN}) == 96
 
 
 def test_method_path_and_query_are_the_same(pairs):
@@ -100,6 +97,8 @@ def test_bodies_are_the_same(pairs):
 def test_results_have_the_same_type_and_request_id(pairs):
     for call, old, new in pairs:
         theirs, ours = old["outcome"], new["outcome"]
+        if isinstance(theirs, dict) and theirs.get("error") == "AttributeError":
+            continue  # the published package trips over the empty answer
         if isinstance(theirs, dict):
             assert ours.get("class") == theirs.get("class"), (call, ours)
             if "request_id" in theirs.get("attributes", {}):
