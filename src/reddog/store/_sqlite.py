@@ -20,9 +20,18 @@ def dialect() -> Dialect:
 
 
 def create(path: Path) -> None:
-    """Make an empty file that only its owner may read. SQLite gives its -wal and -shm files the same mode."""
+    """Make an empty file that only its owner may read. SQLite gives its -wal and -shm files the same mode.
+
+    Its name is on the disk when this returns: SQLite sees to the content of files that it finds, not to that.
+    """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)
+    for directory in (path.parent, path.parent.parent):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
