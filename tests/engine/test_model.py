@@ -51,10 +51,10 @@ class EngineModel(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.toy = Scripted()
+        self.hold(*KEYS)  # before the engine drives on what is unsettled
         self.store = Store(self.directory)
         self.engine = Engine(self.store, [self.toy], settings=EngineSettings(workers=2))
         self.engine.start()
-        self.hold(*KEYS)
 
     def teardown(self) -> None:
         self.engine.stop()
