@@ -212,6 +212,25 @@ def test_a_resource_on_its_way_out_cannot_be_changed_by_its_own_operation(toy, s
         begin(engine, both(lambda tx: tx.remove("toy", "a"), lambda tx: tx.set_goal("toy", "a", {})))
 
 
+def test_the_key_of_a_resource_on_its_way_out_is_free_once_it_is_gone(store, toy, start):
+    engine = start()
+    finish(engine, insert("a"))
+    first = get(store, "a")
+    toy.script["a"] = HOLD
+    removal = begin(engine, lambda tx: tx.remove("toy", "a"))
+    with pytest.raises(Exists):
+        begin(engine, insert("a"))
+    with pytest.raises(Locked) as caught:
+        begin(engine, lambda tx: tx.set_goal("toy", "a", {}))
+    assert caught.value.operation_id == removal
+    toy.script.clear()
+    engine.poke("toy", "a")
+    assert engine.wait(removal, 10).status == "Succeeded"
+    finish(engine, insert("a", x=2))
+    again = get(store, "a")
+    assert (again.goal, again.generation, again.uid != first.uid) == ({"x": 2}, 1, True)
+
+
 def test_an_insert_that_is_removed_in_the_same_change_never_was(store, toy, start):
     record = finish(start(), both(insert("a"), lambda tx: tx.remove("toy", "a")))
     assert record.status == "Succeeded"
@@ -476,6 +495,20 @@ def test_a_resource_that_was_given_up_can_be_removed_by_the_next_operation(store
     toy.script["a"] = Converged()
     assert finish(engine, lambda tx: tx.remove("toy", "a")).status == "Succeeded"
     assert get(store, "a") is None
+
+
+def test_nothing_waits_for_a_locked_resource_that_was_given_up(store, toy, start):
+    engine = start()
+    finish(engine, insert("base"))
+    toy.script["base"] = Refusal
+    finish(engine, lambda tx: tx.set_goal("toy", "base", {"x": 1}))
+    assert get(store, "base").failure is not None
+    record = finish(engine, both(lambda tx: tx.lock("toy", "base"), insert("a", after=["base"])))
+    assert record.status == "Succeeded"
+    assert get(store, "base").settled is False
+    toy.script.clear()
+    engine.poke("toy", "base")
+    wait_until(lambda: get(store, "base").settled)
 
 
 def test_dependents_of_what_cannot_be_removed_are_kept(store, toy, start):

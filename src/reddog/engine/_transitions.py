@@ -216,9 +216,16 @@ def same_goal(session: WriteSession, seen: Resource) -> Resource | None:
 
 
 def is_blocked(row: Resource, others: Iterable[Resource | None]) -> bool:
-    """A resource waits while one of its `after` has the same holder and is unsettled."""
+    """A resource waits while one of its `after` has the same holder and is unsettled.
+
+    What was given up is not driven while an operation holds it, so the operation's others do not wait for it.
+    """
     return any(
-        other is not None and not other.settled and other.operation == row.operation for other in others
+        other is not None
+        and not other.settled
+        and other.operation == row.operation
+        and (row.operation is None or other.failure is None)
+        for other in others
     )
 
 
