@@ -1,0 +1,28 @@
+"""Storage accounts: blobs as files that machines use as disks, served to every Azure storage client."""
+
+from reddog.storage._address import BlobAddress
+from reddog.storage._control import BlobProperties, Storage
+from reddog.storage._errors import (
+    AccountNotFound,
+    BlobExists,
+    BlobNotFound,
+    BlobUrlError,
+    ContainerNotFound,
+    LeaseConflict,
+    NoSpace,
+    StorageError,
+)
+
+__all__ = [
+    "AccountNotFound",
+    "BlobAddress",
+    "BlobExists",
+    "BlobNotFound",
+    "BlobProperties",
+    "BlobUrlError",
+    "ContainerNotFound",
+    "LeaseConflict",
+    "NoSpace",
+    "Storage",
+    "StorageError",
+]

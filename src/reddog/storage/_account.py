@@ -1,0 +1,277 @@
+"""One storage account on disk: its keys, its index, and the files of its blobs."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from reddog import vhd
+from reddog.sparse import copy_sparse
+from reddog.storage import _leases
+from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, NoSpace
+from reddog.storage._index import Blob, Container, Index
+
+_KEYS = "account.json"
+_INDEX = "index.db"
+_DATA = "data"
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Tell of a full disk in the storage service's words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise NoSpace from None
+        raise
+
+
+class Account:
+    """A storage account in `directory`. Thread-safe.
+
+    A change is durable when its method returns: data first, then the index.
+    """
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self._directory = directory
+        self._data = directory / _DATA
+        self._keys: tuple[str, str] = _load_keys(directory)
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._locks_gate = threading.Lock()
+        self.index = Index(directory / _INDEX)
+        self._clean()
+
+    @classmethod
+    def make(cls, name: str, directory: Path, keys: tuple[str, str]) -> Account:
+        """Make the account's directory, whole or not at all, and open it."""
+        draft = directory.with_name(f".{name}.{uuid.uuid4().hex}")
+        (draft / _DATA).mkdir(mode=0o700, parents=True)
+        draft.chmod(0o700)
+        _save_keys(draft, keys)
+        draft.rename(directory)
+        sync_directory(directory.parent)
+        return cls(name, directory)
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """The primary and the secondary key, base64."""
+        return self._keys
+
+    def set_keys(self, keys: tuple[str, str]) -> None:
+        """Take other keys; the old ones are worthless at once."""
+        if keys != self._keys:
+            _save_keys(self._directory, keys)
+            self._keys = keys
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
+    def remove(self) -> None:
+        """Delete the account with everything in it. It is gone at once, whatever happens meanwhile."""
+        self.close()
+        gone = self._directory.with_name(f".{self.name}.{uuid.uuid4().hex}")
+        self._directory.rename(gone)
+        sync_directory(self._directory.parent)
+        shutil.rmtree(gone, ignore_errors=True)
+
+    # -- Files -------------------------------------------------------------------------------------------
+
+    def new_file(self) -> tuple[str, Path]:
+        """A name for a file, and its path; it belongs to nothing until a blob in the index names it."""
+        name = uuid.uuid4().hex
+        folder = self._data / name[:2]
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return name, folder / name
+
+    def path(self, file: str) -> Path:
+        """Where a file is."""
+        return self._data / file[:2] / file
+
+    def discard(self, files: list[str]) -> None:
+        """Delete files that nothing uses any more."""
+        for file in files:
+            self.path(file).unlink(missing_ok=True)
+
+    @contextmanager
+    def changing(self, container: str, name: str = "") -> Iterator[None]:
+        """Keep other changes of the same blob away while this one has more than one step."""
+        with self._locks_gate:
+            lock = self._locks.setdefault((container, name), threading.Lock())
+        with lock:
+            yield
+
+    def _clean(self) -> None:
+        """Delete what a process that was killed has left half done."""
+        with self.index.transaction():
+            known = self.index.files()
+        for path in self._data.glob("*/*"):
+            if path.name not in known:
+                path.unlink()
+
+    # -- Containers and blobs ----------------------------------------------------------------------------
+
+    def container(self, name: str) -> Container:
+        """The container (inside of a transaction). ContainerNotFound."""
+        found = self.index.container(name)
+        if found is None:
+            raise ContainerNotFound
+        return found
+
+    def blob(self, container: str, name: str, snapshot: str = "") -> Blob:
+        """The blob (inside of a transaction). ContainerNotFound, BlobNotFound."""
+        found = self.index.blob(container, name, snapshot)
+        if found is None:
+            self.container(container)
+            raise BlobNotFound
+        return found
+
+    def find(self, container: str, name: str, snapshot: str = "") -> Blob | None:
+        """The blob, or None."""
+        with self.index.transaction():
+            return self.index.blob(container, name, snapshot)
+
+    def ensure_container(self, name: str) -> None:
+        """Make a private container unless it is there."""
+        with self.index.transaction(write=True):
+            if self.index.container(name) is None:
+                etag, modified = self.index.new_tag()
+                self.index.put_container(Container(name, etag, modified))
+
+    def change(self, container: str, name: str, edit: Callable[[Blob], None], *, touch: bool = True) -> Blob:
+        """Change a blob's entry; with `touch` it gets a new ETag and time."""
+        with self.index.transaction(write=True) as freed:
+            blob = self.blob(container, name)
+            edit(blob)
+            if touch:
+                blob.etag, blob.modified = self.index.new_tag()
+            self.index.put_blob(blob)
+        self.discard(freed)
+        return blob
+
+    def put(self, blob: Blob, check: Callable[[Blob | None], None] = lambda present: None) -> Blob:
+        """Add or replace a blob whose files are complete; its uncommitted blocks are forgotten.
+
+        `check` gets the blob that is there now, and may refuse. A lease that is there stays.
+        """
+        try:
+            with self.index.transaction(write=True) as freed:
+                self.container(blob.container)
+                present = self.index.blob(blob.container, blob.name)
+                check(present)
+                if present is not None:
+                    blob.lease, blob.created = present.lease, present.created
+                blob.etag, blob.modified = self.index.new_tag()
+                blob.created = blob.created or blob.modified
+                self.index.put_blob(blob)
+                self.index.drop_blocks(blob.container, blob.name)
+        except BaseException:
+            self.discard([file for file in blob.files() if not self._is_used(file)])
+            raise
+        self.discard(freed)
+        return blob
+
+    def _is_used(self, file: str) -> bool:
+        with self.index.transaction():
+            return file in self.index.files()
+
+    # -- Disks -------------------------------------------------------------------------------------------
+
+    def add_disk(
+        self, container: str, name: str, size: int, lease: str | None, fill: Callable[[Path], None]
+    ) -> None:
+        """Add a page blob that holds a fixed VHD of `size` bytes and its footer; whole or not at all.
+
+        `fill` makes the file. Nothing happens when the blob is there with this lease already.
+
+        :raises BlobExists: another blob is there.
+        """
+        with self.changing(container, name):
+            present = self.find(container, name)
+            if present is not None:
+                if lease is not None and present.lease == _leases.infinite(lease):
+                    return
+                raise BlobExists
+            file, path = self.new_file()
+            try:
+                with disk_errors():
+                    fill(path)
+                    length = finish_disk(path, size)
+                blob = Blob(container, name, "PageBlob", size=length, segments=[[file, 0, length]])
+                blob.headers = {"Content-Type": "application/octet-stream"}
+                blob.lease = _leases.infinite(lease) if lease else {}
+                self.put(blob, _refuse)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+
+
+def _refuse(present: Blob | None) -> None:
+    if present is not None:
+        raise BlobExists
+
+
+def finish_disk(path: Path, size: int) -> int:
+    """Make a file a fixed VHD of `size` bytes, durably; returns the file's length."""
+    length = path.stat().st_size
+    if length != size + vhd.FOOTER_SIZE:
+        if length >= vhd.FOOTER_SIZE:  # the old footer must not stay in the middle of the disk
+            os.truncate(path, length - vhd.FOOTER_SIZE)
+        os.truncate(path, size)
+        vhd.write_footer(path)
+    sync_file(path)
+    sync_directory(path.parent)
+    return size + vhd.FOOTER_SIZE
+
+
+def copy_disk(source: Path) -> Callable[[Path], None]:
+    """What fills a new disk with a copy of another file."""
+    return lambda target: copy_sparse(source, target)
+
+
+def empty_disk(target: Path) -> None:
+    """What fills a new disk with nothing."""
+    os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's data on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_directory(path: Path) -> None:
+    """Have a directory's entries on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _load_keys(directory: Path) -> tuple[str, str]:
+    document = json.loads((directory / _KEYS).read_text(encoding="utf-8"))
+    return document["primary"], document["secondary"]
+
+
+def _save_keys(directory: Path, keys: tuple[str, str]) -> None:
+    draft = directory / f".{_KEYS}"
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump({"primary": keys[0], "secondary": keys[1]}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(directory / _KEYS)
+    sync_directory(directory)

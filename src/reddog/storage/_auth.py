@@ -1,0 +1,292 @@
+"""Who calls: shared key, shared key lite, shared access signatures, or nobody in particular."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from reddog.storage._account import Account
+from reddog.storage._errors import StorageError
+
+CLOCK_SKEW = timedelta(minutes=15)
+_SIGNED_HEADERS = (
+    *("Content-Encoding", "Content-Language", "Content-Length", "Content-MD5", "Content-Type", "Date"),
+    *("If-Modified-Since", "If-Match", "If-None-Match", "If-Unmodified-Since", "Range"),
+)
+_RESPONSE_OVERRIDES = {
+    "rscc": "Cache-Control",
+    "rscd": "Content-Disposition",
+    "rsce": "Content-Encoding",
+    "rscl": "Content-Language",
+    "rsct": "Content-Type",
+}
+_TIME_FORMATS = (
+    *("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S.%fZ"),
+    *("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"),
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a caller may do.
+
+    owner: everything. permissions: letters of a shared access signature. resources: what it is for: `s`
+    (service), `c` (container), `o` (blob). anonymous: only what is public.
+    """
+
+    owner: bool = False
+    anonymous: bool = False
+    permissions: str = ""
+    resources: str = ""
+    overrides: dict[str, str] = field(default_factory=dict)
+
+
+def refused(message: str) -> StorageError:
+    """The answer to a signature that is not good."""
+    text = "Server failed to authenticate the request. Make sure the value of the Authorization header is formed "
+    return StorageError("AuthenticationFailed", 403, f"{text}correctly including the signature. {message}")
+
+
+def not_permitted() -> StorageError:
+    """The answer to a signature that is good, for something else."""
+    message = "This request is not authorized to perform this operation using this permission."
+    return StorageError("AuthorizationPermissionMismatch", 403, message)
+
+
+def identify(
+    request: web.Request, account: Account, query: Mapping[str, str], container: str, blob: str
+) -> Identity:
+    """Who sent a request.
+
+    :raises StorageError: 403 AuthenticationFailed and its kin; 400 for an Authorization header that is none.
+    """
+    authorization = request.headers.get("Authorization")
+    if authorization is not None:
+        _check_shared_key(request, account, query, authorization)
+        return Identity(owner=True)
+    if "sig" in query:
+        return identify_signed(request, account, query, container, blob)
+    return Identity(anonymous=True)
+
+
+def identify_signed(
+    request: web.Request, account: Account, query: Mapping[str, str], container: str, blob: str
+) -> Identity:
+    """What a shared access signature permits. AuthenticationFailed: it is not good, or no longer."""
+    if "ss" in query:
+        return _account_signature(request, account, query)
+    return _service_signature(request, account, query, container, blob)
+
+
+# -- Shared key ------------------------------------------------------------------------------------------
+
+
+def _check_shared_key(
+    request: web.Request, account: Account, query: Mapping[str, str], authorization: str
+) -> None:
+    scheme, _, credential = authorization.partition(" ")
+    name, _, signature = credential.strip().partition(":")
+    if scheme not in ("SharedKey", "SharedKeyLite") or not signature:
+        message = "The Authorization header is not in the form of SharedKey ACCOUNT:SIGNATURE."
+        raise StorageError("InvalidAuthenticationInfo", 400, message)
+    if name != account.name:
+        raise refused(f"The account in the header is not {account.name}.")
+    _check_date(request)
+    text = (
+        _full_text(request, account, query) if scheme == "SharedKey" else _lite_text(request, account, query)
+    )
+    if not _is_signed(text, signature, account.keys):
+        raise refused("The signature does not match: check the account key and the headers that are signed.")
+
+
+def _check_date(request: web.Request) -> None:
+    value = request.headers.get("x-ms-date") or request.headers.get("Date")
+    try:
+        sent = parsedate_to_datetime(value or "")
+    except (TypeError, ValueError):
+        raise refused("The date header is missing or is not a date.") from None
+    if sent.tzinfo is None:
+        sent = sent.replace(tzinfo=UTC)
+    if abs(datetime.now(UTC) - sent) > CLOCK_SKEW:
+        raise refused(
+            f"The request's date is more than 15 minutes off; it is {datetime.now(UTC):%H:%M} UTC here."
+        )
+
+
+def _full_text(request: web.Request, account: Account, query: Mapping[str, str]) -> str:
+    values = {name: request.headers.get(name, "") for name in _SIGNED_HEADERS}
+    if values["Content-Length"] == "0" and request.headers.get("x-ms-version", "") >= "2015-02-21":
+        values["Content-Length"] = ""
+    if "x-ms-date" in request.headers:
+        values["Date"] = ""
+    head = "\n".join((request.method, *values.values()))
+    resource = _resource(request, account)
+    named = sorted((name, ",".join(sorted(_all_values(request, name)))) for name in query)
+    parameters = "".join(f"\n{name}:{value}" for name, value in named)
+    return f"{head}\n{_canonical_headers(request)}{resource}{parameters}"
+
+
+def _lite_text(request: web.Request, account: Account, query: Mapping[str, str]) -> str:
+    date = "" if "x-ms-date" in request.headers else request.headers.get("Date", "")
+    md5, kind = request.headers.get("Content-MD5", ""), request.headers.get("Content-Type", "")
+    head = "\n".join((request.method, md5, kind, date))
+    suffix = f"?comp={query['comp']}" if "comp" in query else ""
+    return f"{head}\n{_canonical_headers(request)}{_resource(request, account)}{suffix}"
+
+
+def _resource(request: web.Request, account: Account) -> str:
+    path = request.raw_path.partition("?")[0]
+    if path.startswith(("http://", "https://")):
+        path = "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"
+    return f"/{account.name}{path or '/'}"
+
+
+def _all_values(request: web.Request, name: str) -> Iterator[str]:
+    return (value for key, value in request.query.items() if key.lower() == name)
+
+
+def _canonical_headers(request: web.Request) -> str:
+    found: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        if name.lower().startswith("x-ms-"):
+            found.setdefault(name.lower(), []).append(" ".join(value.split("\r\n")).strip())
+    return "".join(f"{name}:{','.join(values)}\n" for name, values in sorted(found.items()))
+
+
+def _is_signed(text: str, signature: str, keys: Sequence[str]) -> bool:
+    try:
+        given = base64.b64decode(signature, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    expected = (
+        hmac.new(base64.b64decode(key), text.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
+        for key in keys
+    )
+    return any([hmac.compare_digest(given, one) for one in expected])
+
+
+# -- Shared access signatures ----------------------------------------------------------------------------
+
+
+def _account_signature(request: web.Request, account: Account, query: Mapping[str, str]) -> Identity:
+    names = ["sp", "ss", "srt", "st", "se", "sip", "spr", "sv"]
+    if query.get("sv", "") >= "2020-12-06":
+        names.append("ses")
+    text = "\n".join((account.name, *(query.get(name, "") for name in names))) + "\n"
+    if not _is_signed(text, query["sig"], account.keys):
+        raise refused("The shared access signature does not match.")
+    _check_bounds(request, query)
+    if "b" not in query.get("ss", ""):
+        message = "This request is not authorized to perform this operation using this service."
+        raise StorageError("AuthorizationServiceMismatch", 403, message)
+    return Identity(
+        permissions=query.get("sp", ""), resources=query.get("srt", ""), overrides=_overrides(query)
+    )
+
+
+def _service_signature(
+    request: web.Request, account: Account, query: Mapping[str, str], container: str, blob: str
+) -> Identity:
+    kind = query.get("sr", "")
+    if kind not in ("b", "c", "bs"):
+        raise refused(f"The signed resource {kind[:20]!r} is not b, bs or c.")
+    if not container or (kind != "c" and not blob):
+        raise refused("The shared access signature is not for this resource.")
+    text = _signed_text(account, query, kind, container, blob)
+    if not _is_signed(text, query["sig"], account.keys):
+        raise refused("The shared access signature does not match.")
+    terms = _terms(account, query, container)
+    _check_bounds(request, terms)
+    resources = "o" if kind in ("b", "bs") else "co"
+    return Identity(permissions=terms.get("sp", ""), resources=resources, overrides=_overrides(query))
+
+
+def _signed_text(account: Account, query: Mapping[str, str], kind: str, container: str, blob: str) -> str:
+    version = query.get("sv", "")
+    path = f"/{account.name}/{container}" + (f"/{blob}" if kind != "c" else "")
+    if version >= "2015-02-21":
+        path = f"/blob{path}"
+    values = [query.get("sp", ""), query.get("st", ""), query.get("se", ""), path, query.get("si", "")]
+    if version >= "2015-04-05":
+        values += [query.get("sip", ""), query.get("spr", "")]
+    if version:
+        values.append(version)
+    if version >= "2018-11-09":
+        values += [kind, query.get("snapshot", "") if kind == "bs" else ""]
+    if version >= "2020-12-06":
+        values.append(query.get("ses", ""))
+    if version >= "2013-08-15":
+        values += [query.get(name, "") for name in _RESPONSE_OVERRIDES]
+    return "\n".join(values)
+
+
+def _terms(account: Account, query: Mapping[str, str], container: str) -> dict[str, str]:
+    """The signature's own terms, completed by those of the stored access policy that it names."""
+    terms = dict(query)
+    identity = query.get("si")
+    if identity is None:
+        return terms
+    with account.index.transaction():
+        found = account.index.container(container)
+    policy = found.policies.get(identity) if found is not None else None
+    if policy is None:
+        raise refused("The stored access policy of the shared access signature does not exist.")
+    for name, key in (("st", "start"), ("se", "expiry"), ("sp", "permission")):
+        if policy.get(key):
+            if query.get(name):
+                raise refused(f"{name} is given both in the signature and in the stored access policy.")
+            terms[name] = policy[key]
+    return terms
+
+
+def _check_bounds(request: web.Request, terms: Mapping[str, str]) -> None:
+    """Start, expiry, addresses and protocol of a signature."""
+    now = datetime.now(UTC)
+    if not terms.get("se"):
+        raise refused("The shared access signature has no expiry.")
+    if now >= _moment(terms["se"]):
+        raise refused(f"The shared access signature has expired: se={terms['se']}.")
+    if terms.get("st") and now < _moment(terms["st"]):
+        raise refused(f"The shared access signature is not valid yet: st={terms['st']}.")
+    if not terms.get("sp"):
+        raise refused("The shared access signature has no permissions.")
+    if terms.get("sip") and not _is_within(request.remote or "", terms["sip"]):
+        message = "This request is not authorized to perform this operation using this source IP."
+        raise StorageError("AuthorizationSourceIPMismatch", 403, message)
+    if terms.get("spr", "").lower() == "https" and request.scheme != "https":
+        message = "This request is not authorized to perform this operation using this protocol."
+        raise StorageError("AuthorizationProtocolMismatch", 403, message)
+
+
+def _moment(text: str) -> datetime:
+    for form in _TIME_FORMATS:
+        try:
+            found = datetime.strptime(unquote(text), form)
+        except ValueError:
+            continue
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+    raise refused(f"{text[:50]!r} is not a time.")
+
+
+def _is_within(address: str, allowed: str) -> bool:
+    first, _, last = allowed.partition("-")
+    try:
+        lowest, highest = ipaddress.ip_address(first), ipaddress.ip_address(last or first)
+        caller = ipaddress.ip_address(address)
+        return lowest.version == caller.version and int(lowest) <= int(caller) <= int(highest)
+    except ValueError:
+        return False
+
+
+def _overrides(query: Mapping[str, str]) -> dict[str, str]:
+    return {header: query[name] for name, header in _RESPONSE_OVERRIDES.items() if query.get(name)}

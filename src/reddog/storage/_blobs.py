@@ -1,0 +1,285 @@
+"""Operations on blobs of every type: read, properties, metadata, lease, snapshot, delete, copy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from reddog.sparse import copy_sparse
+from reddog.storage import _leases, _transfer
+from reddog.storage._account import disk_errors, sync_file
+from reddog.storage._errors import StorageError, bad_header
+from reddog.storage._index import Blob
+from reddog.storage._request import (
+    BlobRequest,
+    check_conditions,
+    empty,
+    http_date,
+    is_not_modified,
+    lease_headers,
+    metadata_headers,
+    metadata_of,
+    tags,
+)
+
+CONTENT_HEADERS = (
+    *("Content-Type", "Content-Encoding", "Content-Language", "Content-MD5"),
+    *("Cache-Control", "Content-Disposition"),
+)
+DEFAULT_TYPE = "application/octet-stream"
+_LARGEST_HASHED = 4 << 20
+
+
+def content_headers(request: BlobRequest, *, whole: bool) -> dict[str, str]:
+    """A blob's content properties from a request; with `whole`, plain HTTP headers count too (Put Blob)."""
+    found = {}
+    for name in CONTENT_HEADERS:
+        value = request.headers.get(f"x-ms-blob-{name.lower()}")
+        if value is None and whole and name != "Content-MD5":
+            value = request.headers.get(name)
+        if value:
+            found[name] = value
+    return found
+
+
+def described(request: BlobRequest, blob: Blob) -> dict[str, str]:
+    """A blob as the headers of an answer tell it."""
+    headers = {
+        **tags(blob),
+        **metadata_headers(blob.metadata),
+        **lease_headers(blob.lease),
+        "x-ms-blob-type": blob.type,
+        "x-ms-creation-time": http_date(blob.created),
+        "x-ms-server-encrypted": "false",
+        "Accept-Ranges": "bytes",
+        **{name: value for name, value in blob.headers.items() if name != "Content-MD5"},
+        **request.overrides,
+        **copy_headers(blob),
+    }
+    headers.setdefault("Content-Type", DEFAULT_TYPE)
+    if blob.type == "PageBlob":
+        headers["x-ms-blob-sequence-number"] = str(blob.sequence)
+    if blob.type == "AppendBlob":
+        headers["x-ms-blob-committed-block-count"] = str(len(blob.blocks))
+    return headers
+
+
+def copy_headers(blob: Blob) -> dict[str, str]:
+    """How a blob was copied, as the headers of an answer."""
+    return {f"x-ms-copy-{name}": value for name, value in blob.copy.items()}
+
+
+def load(request: BlobRequest) -> Blob:
+    """The blob or snapshot that a request names, for reading."""
+    account = request.account
+    with account.index.transaction():
+        blob = account.blob(request.container, request.blob, request.snapshot)
+    _leases.check_read(blob.lease, request.lease_id)
+    return blob
+
+
+def check_change(request: BlobRequest, blob: Blob | None) -> None:
+    """Lease and conditions of a change to a blob."""
+    if blob is not None:
+        _leases.check_write(blob.lease, request.lease_id)
+    elif request.lease_id is not None:
+        _leases.check_read({}, request.lease_id)
+    check_conditions(request, blob)
+
+
+async def get(request: BlobRequest) -> web.StreamResponse:
+    """Get Blob."""
+    blob = await asyncio.to_thread(load, request)
+    if is_not_modified(request, blob):
+        return empty(304, tags(blob))
+    headers = described(request, blob)
+    wanted = _transfer.wanted_range(request, blob.size)
+    digest = blob.headers.get("Content-MD5")
+    if wanted is None:
+        if digest:
+            headers["Content-MD5"] = digest
+        return await _transfer.send(request, blob, 0, blob.size, 200, headers)
+    start, end = wanted
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{blob.size}"
+    if digest:
+        headers["x-ms-blob-content-md5"] = digest
+    if request.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
+        if end - start > _LARGEST_HASHED:
+            raise bad_header("x-ms-range-get-content-md5", "true")
+        data = await asyncio.to_thread(lambda: b"".join(_transfer.read(request.account, blob, start, end)))
+        headers["Content-MD5"] = _transfer.md5_of(data)
+    return await _transfer.send(request, blob, start, end, 206, headers)
+
+
+async def head(request: BlobRequest) -> web.StreamResponse:
+    """Get Blob Properties."""
+    blob = await asyncio.to_thread(load, request)
+    if is_not_modified(request, blob):
+        return empty(304, tags(blob))
+    headers = described(request, blob)
+    if blob.headers.get("Content-MD5"):
+        headers["Content-MD5"] = blob.headers["Content-MD5"]
+    response = web.Response(status=200, headers=headers)
+    response.content_length = blob.size
+    return response
+
+
+async def get_metadata(request: BlobRequest) -> web.StreamResponse:
+    """Get Blob Metadata."""
+    blob = await asyncio.to_thread(load, request)
+    check_conditions(request, blob)
+    return empty(200, {**tags(blob), **metadata_headers(blob.metadata)})
+
+
+async def set_metadata(request: BlobRequest) -> web.StreamResponse:
+    """Set Blob Metadata."""
+    metadata = metadata_of(request.headers)
+
+    def edit(blob: Blob) -> None:
+        check_change(request, blob)
+        blob.metadata = metadata
+
+    return empty(200, tags(await changed(request, edit)))
+
+
+async def set_properties(request: BlobRequest) -> web.StreamResponse:
+    """Set Blob Properties: content properties, and of a page blob its size and sequence number."""
+    headers = content_headers(request, whole=False)
+    size = request.number("x-ms-blob-content-length", -1)
+    action = request.headers.get("x-ms-sequence-number-action", "").lower()
+    number = request.number("x-ms-blob-sequence-number", 0)
+
+    def edit(blob: Blob) -> None:
+        check_change(request, blob)
+        if size >= 0:
+            resize(request, blob, size)
+        if action:
+            blob.sequence = next_sequence(blob, action, number)
+        if headers or (size < 0 and not action):
+            blob.headers = headers
+
+    blob = await changed(request, edit)
+    extra = {"x-ms-blob-sequence-number": str(blob.sequence)} if blob.type == "PageBlob" else {}
+    return empty(200, {**tags(blob), **extra})
+
+
+def resize(request: BlobRequest, blob: Blob, size: int) -> None:
+    """Grow or cut a page blob."""
+    if blob.type != "PageBlob" or size % 512:
+        raise bad_header("x-ms-blob-content-length", str(size))
+    path = request.account.path(blob.segments[0][0])
+    with disk_errors(), path.open("r+b") as file:
+        file.truncate(size)
+    sync_file(path)
+    blob.size = size
+    blob.segments[0][2] = size
+
+
+def next_sequence(blob: Blob, action: str, number: int) -> int:
+    """A page blob's sequence number after an action: max, update or increment."""
+    if blob.type != "PageBlob" or action not in ("max", "update", "increment"):
+        raise bad_header("x-ms-sequence-number-action", action)
+    if action == "increment":
+        return blob.sequence + 1
+    return max(blob.sequence, number) if action == "max" else number
+
+
+async def lease(request: BlobRequest) -> web.StreamResponse:
+    """Lease Blob."""
+    answer: tuple[int, Mapping[str, str]] = (200, {})
+
+    def edit(blob: Blob) -> None:
+        nonlocal answer
+        check_conditions(request, blob)
+        blob.lease, status, headers = _leases.act(blob.lease, request.headers, "Blob")
+        answer = status, headers
+
+    blob = await changed(request, edit, touch=False)
+    return empty(answer[0], {**tags(blob), **answer[1]})
+
+
+async def snapshot(request: BlobRequest) -> web.StreamResponse:
+    """Snapshot Blob."""
+    metadata = metadata_of(request.headers)
+
+    def work() -> tuple[Blob, str]:
+        account = request.account
+        with account.changing(request.container, request.blob):
+            with account.index.transaction():
+                blob = account.blob(request.container, request.blob)
+            _leases.check_read(blob.lease, request.lease_id)
+            check_conditions(request, blob)
+            segments = frozen(request, blob)
+            with account.index.transaction(write=True):
+                present = account.blob(request.container, request.blob)
+                moment = _moment([one.snapshot for one in account.index.snapshots(blob.container, blob.name)])
+                present.snapshot, present.segments, present.lease = moment, segments, {}
+                present.metadata = metadata or present.metadata
+                account.index.put_blob(present)
+            return present, moment
+
+    blob, moment = await asyncio.to_thread(work)
+    return empty(201, {**tags(blob), "x-ms-snapshot": moment})
+
+
+def _moment(taken: list[str]) -> str:
+    while (moment := f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z") in taken:
+        pass
+    return moment
+
+
+def frozen(request: BlobRequest, blob: Blob) -> list[list[object]]:
+    """Segments that keep what the blob holds now: a page blob's file is copied, the others never change."""
+    if blob.type != "PageBlob":
+        return [list(segment) for segment in blob.segments]
+    file, path = request.account.new_file()
+    with disk_errors():
+        copy_sparse(request.account.path(blob.segments[0][0]), path)
+        sync_file(path)
+    return [[file, 0, blob.size]]
+
+
+async def delete(request: BlobRequest) -> web.StreamResponse:
+    """Delete Blob, or one snapshot, or its snapshots (`x-ms-delete-snapshots`: include or only)."""
+    which = request.headers.get("x-ms-delete-snapshots", "").lower()
+    if which not in ("", "include", "only"):
+        raise bad_header("x-ms-delete-snapshots", which)
+
+    def work() -> None:
+        account = request.account
+        with account.index.transaction(write=True) as freed:
+            blob = account.blob(request.container, request.blob, request.snapshot)
+            if request.snapshot:
+                check_conditions(request, blob)
+                account.index.delete_blob(blob)
+            else:
+                check_change(request, blob)
+                snapshots = account.index.snapshots(request.container, request.blob)
+                if snapshots and not which:
+                    message = "This operation is not permitted because the blob has snapshots."
+                    raise StorageError("SnapshotsPresent", 409, message)
+                for one in snapshots:
+                    account.index.delete_blob(one)
+                if which != "only":
+                    account.index.drop_blocks(request.container, request.blob)
+                    account.index.delete_blob(blob)
+        account.discard(freed)
+
+    await asyncio.to_thread(work)
+    return empty(202, {"x-ms-delete-type-permanent": "true"})
+
+
+async def changed(request: BlobRequest, edit: Callable[[Blob], None], *, touch: bool = True) -> Blob:
+    """Change the blob that a request names; a snapshot cannot be changed."""
+    if request.snapshot:
+        raise StorageError("InvalidQueryParameterValue", 400, "A snapshot cannot be changed.")
+    account = request.account
+
+    def work() -> Blob:
+        with account.changing(request.container, request.blob):
+            return account.change(request.container, request.blob, edit, touch=touch)
+
+    return await asyncio.to_thread(work)

@@ -1,0 +1,397 @@
+"""Operations on containers, and the listing of what is in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+from xml.sax.saxutils import escape, quoteattr
+
+from aiohttp import web
+from lxml import etree
+
+from reddog.storage import _address, _leases
+from reddog.storage._errors import StorageError, bad_header, bad_query
+from reddog.storage._index import Blob, Container, marker_of
+from reddog.storage._request import (
+    BlobRequest,
+    check_conditions,
+    document,
+    empty,
+    http_date,
+    lease_headers,
+    metadata_headers,
+    metadata_of,
+    tags,
+)
+
+LARGEST_PAGE = 5000
+PUBLIC = ("", "blob", "container")
+MOST_POLICIES = 5
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
+_PAGE = 1000
+T = TypeVar("T")
+
+
+async def create(request: BlobRequest) -> web.StreamResponse:
+    """Create Container."""
+    if not _address.is_container_name(request.container):
+        raise StorageError(
+            "InvalidResourceName", 400, "The specified resource name contains invalid characters."
+        )
+    public, metadata = _public(request), metadata_of(request.headers)
+
+    def work() -> Container:
+        index = request.account.index
+        with index.transaction(write=True):
+            if index.container(request.container) is not None:
+                raise StorageError("ContainerAlreadyExists", 409, "The specified container already exists.")
+            etag, modified = index.new_tag()
+            container = Container(request.container, etag, modified, metadata, public)
+            index.put_container(container)
+            return container
+
+    return empty(201, tags(await asyncio.to_thread(work)))
+
+
+async def get(request: BlobRequest) -> web.StreamResponse:
+    """Get Container Properties, and Get Container Metadata."""
+    found = await _loaded(request)
+    headers = {**tags(found), **metadata_headers(found.metadata), **lease_headers(found.lease)}
+    if found.public:
+        headers["x-ms-blob-public-access"] = found.public
+    headers |= {"x-ms-has-immutability-policy": "false", "x-ms-has-legal-hold": "false"}
+    return empty(200, headers)
+
+
+async def set_metadata(request: BlobRequest) -> web.StreamResponse:
+    """Set Container Metadata."""
+    metadata = metadata_of(request.headers)
+
+    def edit(container: Container) -> None:
+        _leases.check_read(container.lease, request.lease_id, "Container")
+        check_conditions(request, container)
+        container.metadata = metadata
+
+    return empty(200, tags(await _changed(request, edit)))
+
+
+async def delete(request: BlobRequest) -> web.StreamResponse:
+    """Delete Container with all its blobs. A blob that is leased for ever, as a disk is, keeps it."""
+
+    def work() -> None:
+        account = request.account
+        with account.index.transaction(write=True) as freed:
+            container = account.container(request.container)
+            _leases.check_write(container.lease, request.lease_id, "Container")
+            check_conditions(request, container)
+            for blob in account.index.blobs(request.container, "", "", -1):
+                if blob.lease.get("duration") == _leases.INFINITE and _leases.is_active(blob.lease):
+                    message = (
+                        "There is currently a lease on a blob of the container and no lease ID was specified."
+                    )
+                    raise StorageError("LeaseIdMissing", 412, message)
+            account.index.delete_container(request.container)
+        account.discard(freed)
+
+    await asyncio.to_thread(work)
+    return empty(202)
+
+
+async def lease(request: BlobRequest) -> web.StreamResponse:
+    """Lease Container."""
+    answer: tuple[int, Mapping[str, str]] = (200, {})
+
+    def edit(container: Container) -> None:
+        nonlocal answer
+        check_conditions(request, container)
+        container.lease, status, headers = _leases.act(container.lease, request.headers, "Container")
+        answer = status, headers
+
+    container = await _changed(request, edit, touch=False)
+    return empty(answer[0], {**tags(container), **answer[1]})
+
+
+# -- Access ----------------------------------------------------------------------------------------------
+
+
+async def get_acl(request: BlobRequest) -> web.StreamResponse:
+    """Get Container ACL."""
+    found = await _loaded(request)
+    entries = "".join(_shown_policy(*item) for item in found.policies.items())
+    headers = {**tags(found), **({"x-ms-blob-public-access": found.public} if found.public else {})}
+    return document(f"{_DECLARATION}<SignedIdentifiers>{entries}</SignedIdentifiers>", headers)
+
+
+def _shown_policy(identity: str, policy: Mapping[str, str]) -> str:
+    names = {"start": "Start", "expiry": "Expiry", "permission": "Permission"}
+    terms = "".join(
+        f"<{tag}>{escape(policy[name])}</{tag}>" for name, tag in names.items() if policy.get(name)
+    )
+    shown = f"<Id>{escape(identity)}</Id><AccessPolicy>{terms}</AccessPolicy>"
+    return f"<SignedIdentifier>{shown}</SignedIdentifier>"
+
+
+async def set_acl(request: BlobRequest) -> web.StreamResponse:
+    """Set Container ACL: public access, and up to five stored access policies."""
+    policies, public = _policies(await request.document()), _public(request)
+
+    def edit(container: Container) -> None:
+        _leases.check_read(container.lease, request.lease_id, "Container")
+        check_conditions(request, container)
+        container.policies, container.public = policies, public
+
+    return empty(200, tags(await _changed(request, edit)))
+
+
+def _policies(data: bytes) -> dict[str, dict[str, str]]:
+    if not data.strip():
+        return {}
+    try:
+        root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
+        raise StorageError(
+            "InvalidXmlDocument", 400, "The XML specified is not syntactically valid."
+        ) from None
+    found = {}
+    for entry in root.findall("SignedIdentifier"):
+        identity = (entry.findtext("Id") or "").strip()
+        if not identity or len(identity) > 64:
+            raise StorageError(
+                "InvalidXmlNodeValue", 400, "The Id of a signed identifier has 1 to 64 characters."
+            )
+        terms = {
+            name: entry.findtext(f"AccessPolicy/{name.title()}") for name in ("start", "expiry", "permission")
+        }
+        found[identity] = {name: value for name, value in terms.items() if value}
+    if len(found) > MOST_POLICIES:
+        raise StorageError("InvalidXmlDocument", 400, "A container has up to five stored access policies.")
+    return found
+
+
+def _public(request: BlobRequest) -> str:
+    public = request.headers.get("x-ms-blob-public-access", "").lower()
+    if public not in PUBLIC:
+        raise bad_header("x-ms-blob-public-access", public)
+    return public
+
+
+# -- Listings --------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Listing:
+    """One page of a listing: its entries, and where the next page begins."""
+
+    entries: list[Blob | str] = field(default_factory=list)
+    next: str = ""
+
+
+async def list_blobs(request: BlobRequest) -> web.StreamResponse:
+    """List Blobs: by prefix and delimiter, page by page, with what `include` names."""
+    query = request.query
+    prefix, delimiter, marker = query.get("prefix", ""), query.get("delimiter", ""), query.get("marker", "")
+    include = {part.strip().lower() for part in query.get("include", "").split(",")}
+    limit = page_size(query)
+
+    def work() -> _Listing:
+        with request.account.index.transaction():
+            request.account.container(request.container)
+            return _page(request, prefix, delimiter, marker, include, limit)
+
+    page = await asyncio.to_thread(work)
+    shown = "".join(
+        f"<BlobPrefix><Name>{escape(entry)}</Name></BlobPrefix>"
+        if isinstance(entry, str)
+        else _blob(entry, include)
+        for entry in page.entries
+    )
+    asked = _asked(query, ("Prefix", "Marker", "MaxResults", "Delimiter"))
+    attributes = (
+        f"ServiceEndpoint={quoteattr(endpoint(request))} ContainerName={quoteattr(request.container)}"
+    )
+    next_marker = f"<NextMarker>{escape(page.next)}</NextMarker>" if page.next else "<NextMarker/>"
+    body = f"{_DECLARATION}<EnumerationResults {attributes}>{asked}<Blobs>{shown}</Blobs>{next_marker}"
+    return document(f"{body}</EnumerationResults>")
+
+
+def _page(
+    request: BlobRequest, prefix: str, delimiter: str, marker: str, include: set[str], limit: int
+) -> _Listing:
+    page = _Listing()
+    seen = ""
+    for blob in _found(request, prefix, _unmasked(marker), include):
+        rest = blob.name[len(prefix) :]
+        if delimiter and delimiter in rest:
+            folder = prefix + rest.partition(delimiter)[0] + delimiter
+            if folder == seen:
+                continue
+            entry: Blob | str = folder
+        else:
+            entry = blob
+        if len(page.entries) == limit:
+            page.next = _masked(marker_of(blob))
+            break
+        page.entries.append(entry)
+        seen = entry if isinstance(entry, str) else seen
+    return page
+
+
+def _found(request: BlobRequest, prefix: str, marker: str, include: set[str]) -> Iterator[Blob]:
+    """The blobs of a listing, in order, read some hundreds at a time."""
+    index, with_snapshots = request.account.index, "snapshots" in include
+    waiting = (
+        [
+            Blob(request.container, name, "BlockBlob", etag='"0x0"')
+            for name in index.uncommitted(request.container, prefix)
+        ]
+        if "uncommittedblobs" in include
+        else []
+    )
+    waiting = [blob for blob in waiting if blob.name >= marker.partition("\0")[0]]
+    while True:
+        blobs = index.blobs(request.container, prefix, marker, _PAGE + 1, snapshots=with_snapshots)
+        for blob in blobs[:_PAGE]:
+            while waiting and waiting[0].name < blob.name:
+                yield waiting.pop(0)
+            yield blob
+        if len(blobs) <= _PAGE:
+            yield from waiting
+            return
+        marker = marker_of(blobs[_PAGE])
+
+
+def _masked(marker: str) -> str:
+    """A marker as text that XML can hold."""
+    return marker.replace("\0", "\u241f")
+
+
+def _unmasked(marker: str) -> str:
+    return marker.replace("\u241f", "\0")
+
+
+def _blob(blob: Blob, include: set[str]) -> str:
+    properties = {
+        "Creation-Time": http_date(blob.created),
+        "Last-Modified": http_date(blob.modified),
+        "Etag": blob.etag.strip('"'),
+        "Content-Length": str(blob.size),
+        "Content-Type": blob.headers.get("Content-Type", ""),
+        "Content-Encoding": blob.headers.get("Content-Encoding", ""),
+        "Content-Language": blob.headers.get("Content-Language", ""),
+        "Content-MD5": blob.headers.get("Content-MD5", ""),
+        "Cache-Control": blob.headers.get("Cache-Control", ""),
+        "Content-Disposition": blob.headers.get("Content-Disposition", ""),
+    }
+    if blob.type == "PageBlob":
+        properties["x-ms-blob-sequence-number"] = str(blob.sequence)
+    properties["BlobType"] = blob.type
+    properties |= _lease(blob.lease)
+    if "copy" in include and blob.copy:
+        names = {"id": "CopyId", "status": "CopyStatus", "source": "CopySource", "progress": "CopyProgress"}
+        properties |= {names[name]: value for name, value in blob.copy.items() if name in names}
+    properties["ServerEncrypted"] = "false"
+    shown = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items())
+    when = f"<Snapshot>{blob.snapshot}</Snapshot>" if blob.snapshot else ""
+    metadata = _metadata(blob.metadata) if "metadata" in include else ""
+    return f"<Blob><Name>{escape(blob.name)}</Name>{when}<Properties>{shown}</Properties>{metadata}</Blob>"
+
+
+def _lease(lease: Mapping[str, object]) -> dict[str, str]:
+    names = {
+        "x-ms-lease-status": "LeaseStatus",
+        "x-ms-lease-state": "LeaseState",
+        "x-ms-lease-duration": "LeaseDuration",
+    }
+    found = lease_headers(lease)
+    return {tag: found[name] for name, tag in names.items() if name in found}
+
+
+def _metadata(metadata: Mapping[str, str]) -> str:
+    if not metadata:
+        return "<Metadata/>"
+    return f"<Metadata>{''.join(f'<{name}>{escape(value)}</{name}>' for name, value in metadata.items())}</Metadata>"
+
+
+async def list_containers(request: BlobRequest) -> web.StreamResponse:
+    """List Containers."""
+    query = request.query
+    limit, marker, prefix = page_size(query), query.get("marker", ""), query.get("prefix", "")
+    include = query.get("include", "").lower()
+
+    def work() -> list[Container]:
+        with request.account.index.transaction():
+            return request.account.index.containers(prefix, marker, limit + 1)
+
+    found = await asyncio.to_thread(work)
+    shown = "".join(_container(container, "metadata" in include) for container in found[:limit])
+    following = (
+        f"<NextMarker>{escape(found[limit].name)}</NextMarker>" if len(found) > limit else "<NextMarker/>"
+    )
+    asked = _asked(query, ("Prefix", "Marker", "MaxResults"))
+    attributes = f"ServiceEndpoint={quoteattr(endpoint(request))}"
+    body = (
+        f"{_DECLARATION}<EnumerationResults {attributes}>{asked}<Containers>{shown}</Containers>{following}"
+    )
+    return document(f"{body}</EnumerationResults>")
+
+
+def _container(container: Container, with_metadata: bool) -> str:
+    properties = {
+        "Last-Modified": http_date(container.modified),
+        "Etag": container.etag,
+        **_lease(container.lease),
+        **({"PublicAccess": container.public} if container.public else {}),
+        "HasImmutabilityPolicy": "false",
+        "HasLegalHold": "false",
+    }
+    shown = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items())
+    metadata = _metadata(container.metadata) if with_metadata else ""
+    return f"<Container><Name>{container.name}</Name><Properties>{shown}</Properties>{metadata}</Container>"
+
+
+def page_size(query: Mapping[str, str]) -> int:
+    """How many entries a page of a listing may have."""
+    value = query.get("maxresults", str(LARGEST_PAGE))
+    if not value.isascii() or not value.isdigit() or int(value) == 0:
+        raise bad_query("maxresults", value)
+    return min(int(value), LARGEST_PAGE)
+
+
+def _asked(query: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return "".join(
+        f"<{name}>{escape(query[name.lower()])}</{name}>" for name in names if query.get(name.lower())
+    )
+
+
+def endpoint(request: BlobRequest) -> str:
+    """The URL of the account's blob service, as the caller wrote it."""
+    base = f"{request.raw.scheme}://{request.raw.host}/"
+    return f"{base}{request.account.name}/" if request.path_style else base
+
+
+async def _loaded(request: BlobRequest) -> Container:
+    def work() -> Container:
+        with request.account.index.transaction():
+            found = request.account.container(request.container)
+        _leases.check_read(found.lease, request.lease_id, "Container")
+        return found
+
+    return await asyncio.to_thread(work)
+
+
+async def _changed(
+    request: BlobRequest, edit: Callable[[Container], None], *, touch: bool = True
+) -> Container:
+    def work() -> Container:
+        account = request.account
+        with account.index.transaction(write=True):
+            container = account.container(request.container)
+            edit(container)
+            if touch:
+                container.etag, container.modified = account.index.new_tag()
+            account.index.put_container(container)
+            return container
+
+    return await asyncio.to_thread(work)

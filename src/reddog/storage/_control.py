@@ -1,0 +1,184 @@
+"""The storage service as the cloud's other parts use it: accounts, disks, leases."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from reddog import vhd
+from reddog.storage import _address, _leases
+from reddog.storage._account import Account, copy_disk, empty_disk
+from reddog.storage._address import BlobAddress
+from reddog.storage._applications import applications
+from reddog.storage._errors import AccountNotFound, LeaseConflict, wrong_type
+from reddog.storage._index import Blob
+
+
+@dataclass(frozen=True)
+class BlobProperties:
+    """What is known of a blob: its type and size in bytes, its lease, its ETag, and when it changed last."""
+
+    blob_type: str
+    size: int
+    lease_state: str
+    lease_id: str | None
+    etag: str
+    last_modified: float
+
+
+class Storage:
+    """All storage accounts of a cloud. Thread-safe; every method may be called again after a crash.
+
+    Args:
+        root: Their directory (made 0700).
+        domains: The domains of account host names, ``ACCOUNT.blob.DOMAIN``.
+    """
+
+    def __init__(self, root: Path, *, domains: Sequence[str]) -> None:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root.chmod(0o700)
+        self._root = root
+        self.domains = tuple(domain.lower() for domain in domains)
+        self._lock = threading.Lock()
+        self._accounts: dict[str, Account] = {}
+        for path in sorted(root.iterdir()):
+            if path.name.startswith(".") and len(path.name) > 33:  # half made, or half removed
+                shutil.rmtree(path, ignore_errors=True)
+            elif _address.is_account_name(path.name) and path.is_dir():
+                self._accounts[path.name] = Account(path.name, path)
+
+    def close(self) -> None:
+        """Close all accounts."""
+        with self._lock:
+            for account in self._accounts.values():
+                account.close()
+            self._accounts.clear()
+
+    def applications(self) -> dict[str, web.Application]:
+        """The services that clients talk to, by name: blob, table, queue."""
+        return applications(self.find, self.domains)
+
+    # -- Accounts ----------------------------------------------------------------------------------------
+
+    def ensure_account(self, name: str, primary_key: str, secondary_key: str) -> None:
+        """Create the account, or give it these keys (base64 of 64 bytes); the old ones stop working at once."""
+        keys = primary_key, secondary_key
+        with self._lock:
+            if name in self._accounts:
+                self._accounts[name].set_keys(keys)
+            else:
+                self._accounts[name] = Account.make(name, self._root / name, keys)
+
+    def remove_account(self, name: str) -> None:
+        """Delete the account with everything in it."""
+        with self._lock:
+            account = self._accounts.pop(name, None)
+        if account is not None:
+            account.remove()
+
+    def find(self, name: str) -> Account:
+        """The account of that name. AccountNotFound."""
+        account = self._accounts.get(name)
+        if account is None:
+            raise AccountNotFound(name)
+        return account
+
+    # -- Blobs -------------------------------------------------------------------------------------------
+
+    def parse_url(self, url: str) -> BlobAddress:
+        """The blob that a URL means, with the account in its host or in its path.
+
+        :raises BlobUrlError: it means none of this cloud.
+        """
+        return _address.parse_url(url, self.domains)
+
+    def properties(self, address: BlobAddress) -> BlobProperties | None:
+        """What is known of the blob; None when there is none (nor its container). AccountNotFound."""
+        blob = self.find(address.account).find(address.container, address.blob)
+        if blob is None:
+            return None
+        state = _leases.state(blob.lease)
+        identity = blob.lease["id"] if _leases.is_active(blob.lease) else None
+        return BlobProperties(blob.type, blob.size, state, identity, blob.etag, blob.modified)
+
+    def ensure_container(self, account: str, container: str) -> None:
+        """Make a private container unless it is there. AccountNotFound."""
+        self.find(account).ensure_container(container)
+
+    def copy_in(
+        self,
+        source: Path | BlobAddress,
+        target: BlobAddress,
+        *,
+        lease_id: str | None,
+        size: int | None = None,
+    ) -> None:
+        """Copy a fixed VHD into a new page blob, leased from the beginning; only its data takes space.
+
+        Args:
+            source: A file, or a page blob.
+            target: The new blob; its container is there.
+            lease_id: The id of the infinite lease on it; None for no lease.
+            size: Bytes of the new disk, footer excluded; not less than the source's. None: as the source.
+
+        Raises:
+            BlobExists: There is another blob. One with this lease is the work of an earlier call.
+            StorageError: A container, account or source is missing, or the disk is full.
+        """
+        origin = self.page_file(source) if isinstance(source, BlobAddress) else source
+        length = origin.stat().st_size - vhd.FOOTER_SIZE if size is None else size
+        account = self.find(target.account)
+        account.add_disk(target.container, target.blob, length, lease_id, copy_disk(origin))
+
+    def create_disk(self, target: BlobAddress, size: int, *, lease_id: str | None) -> None:
+        """Make an empty fixed VHD of `size` bytes in a new page blob; otherwise like `copy_in`."""
+        self.find(target.account).add_disk(target.container, target.blob, size, lease_id, empty_disk)
+
+    def lease(self, address: BlobAddress, lease_id: str) -> None:
+        """Take an infinite lease. LeaseConflict: there is another one. BlobNotFound."""
+
+        def edit(blob: Blob) -> None:
+            if _leases.is_active(blob.lease) and blob.lease["id"] != lease_id.lower():
+                raise LeaseConflict
+            blob.lease = _leases.infinite(lease_id)
+
+        self.find(address.account).change(address.container, address.blob, edit, touch=False)
+
+    def release(self, address: BlobAddress, lease_id: str) -> None:
+        """End that lease, if it is still there. BlobNotFound."""
+
+        def edit(blob: Blob) -> None:
+            if blob.lease.get("id") == lease_id.lower():
+                blob.lease = {}
+
+        self.find(address.account).change(address.container, address.blob, edit, touch=False)
+
+    def delete_blob(self, address: BlobAddress, *, lease_id: str | None = None) -> None:
+        """Delete a blob with its snapshots, if it is there.
+
+        :raises LeaseConflict: there is a lease, and it is not this one.
+        """
+        account = self.find(address.account)
+        with account.index.transaction(write=True) as freed:
+            blob = account.index.blob(address.container, address.blob)
+            if blob is None:
+                return
+            if _leases.is_active(blob.lease) and blob.lease["id"] != (lease_id or "").lower():
+                raise LeaseConflict
+            for one in (*account.index.snapshots(address.container, address.blob), blob):
+                account.index.delete_blob(one)
+        account.discard(freed)
+
+    def page_file(self, address: BlobAddress) -> Path:
+        """The file of a page blob: for a fixed VHD the disk's bytes and the footer. BlobNotFound."""
+        account = self.find(address.account)
+        with account.index.transaction():
+            blob = account.blob(address.container, address.blob)
+        if blob.type != "PageBlob":
+            raise wrong_type()
+        return account.path(blob.segments[0][0])

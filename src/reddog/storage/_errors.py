@@ -1,0 +1,109 @@
+"""The storage service's errors: code and status as its clients know them."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+
+class StorageError(Exception):
+    """A refusal, as the storage services tell it.
+
+    Args:
+        code: The `x-ms-error-code`.
+        status: The HTTP status.
+        message: One sentence for people, without secrets.
+    """
+
+    def __init__(self, code: str, status: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.message = message
+
+    def to_xml(self) -> bytes:
+        """The `Error` document."""
+        body = f"<Code>{escape(self.code)}</Code><Message>{escape(self.message)}</Message>"
+        return f'<?xml version="1.0" encoding="utf-8"?><Error>{body}</Error>'.encode("utf-8", "replace")
+
+
+class BlobUrlError(StorageError):
+    """A text is not the URL of a blob in this cloud."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("InvalidUri", 400, message)
+
+
+class AccountNotFound(StorageError):  # noqa: N818 - named as the service's codes are
+    """There is no such storage account."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("ResourceNotFound", 404, f"There is no storage account {name!r} in this cloud.")
+
+
+class ContainerNotFound(StorageError):  # noqa: N818
+    """There is no such container."""
+
+    def __init__(self) -> None:
+        super().__init__("ContainerNotFound", 404, "The specified container does not exist.")
+
+
+class BlobNotFound(StorageError):  # noqa: N818
+    """There is no such blob."""
+
+    def __init__(self) -> None:
+        super().__init__("BlobNotFound", 404, "The specified blob does not exist.")
+
+
+class BlobExists(StorageError):  # noqa: N818
+    """There is such a blob already."""
+
+    def __init__(self) -> None:
+        super().__init__("BlobAlreadyExists", 409, "The specified blob already exists.")
+
+
+class LeaseConflict(StorageError):  # noqa: N818
+    """Somebody else holds a lease."""
+
+    def __init__(self, code: str = "LeaseAlreadyPresent", status: int = 409, message: str = "") -> None:
+        super().__init__(code, status, message or "There is already a lease present.")
+
+
+class NoSpace(StorageError):  # noqa: N818
+    """The disk is full."""
+
+    def __init__(self) -> None:
+        super().__init__("InsufficientStorage", 507, "There is no space left on the cloud's disk.")
+
+
+def bad_header(name: str, value: str) -> StorageError:
+    """A header has a value that it may not have."""
+    shown = value if len(value) < 100 else value[:100] + "..."
+    return StorageError("InvalidHeaderValue", 400, f"The value {shown!r} of the header {name} is not valid.")
+
+
+def missing_header(name: str) -> StorageError:
+    """A header is required."""
+    return StorageError("MissingRequiredHeader", 400, f"The header {name} is required and was not given.")
+
+
+def bad_query(name: str, value: str) -> StorageError:
+    """A query parameter has a value that it may not have."""
+    shown = value if len(value) < 100 else value[:100] + "..."
+    message = f"The value {shown!r} of the query parameter {name} is not valid."
+    return StorageError("InvalidQueryParameterValue", 400, message)
+
+
+def wrong_type() -> StorageError:
+    """The operation is for another type of blob."""
+    return StorageError("InvalidBlobType", 409, "The blob type is invalid for this operation.")
+
+
+def not_met() -> StorageError:
+    """A condition of the request is not met."""
+    message = "The condition specified using HTTP conditional header(s) is not met."
+    return StorageError("ConditionNotMet", 412, message)
+
+
+def not_available(what: str) -> StorageError:
+    """What this service does not have."""
+    return StorageError("NotImplemented", 501, f"{what} is not available in this cloud yet.")

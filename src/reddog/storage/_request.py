@@ -1,0 +1,187 @@
+"""A storage request, as the services' handlers see it, and how their answers are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate, parsedate_to_datetime
+from typing import Any
+
+from aiohttp import web
+
+from reddog.storage import _leases
+from reddog.storage._account import Account
+from reddog.storage._errors import StorageError, bad_header, not_met
+from reddog.storage._index import Blob, Container
+
+XML = "application/xml"
+SERVER = "Windows-Azure-Blob/1.0 reddog"
+LARGEST_DOCUMENT = 4 << 20  # bytes of an XML body
+
+
+@dataclass
+class BlobRequest:
+    """An authorized request. query: names in lower case. overrides: headers that a SAS prescribes."""
+
+    raw: web.Request
+    account: Account
+    container: str
+    blob: str
+    query: Mapping[str, str]
+    path_style: bool = False
+    overrides: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's headers."""
+        return self.raw.headers
+
+    @property
+    def lease_id(self) -> str | None:
+        """The lease that the caller holds."""
+        return self.headers.get("x-ms-lease-id")
+
+    @property
+    def snapshot(self) -> str:
+        """The snapshot that is meant; empty for the blob itself."""
+        return self.query.get("snapshot", "")
+
+    def number(self, name: str, default: int | None = None) -> int:
+        """A header's number, not negative."""
+        value = self.headers.get(name)
+        if value is None:
+            if default is None:
+                raise StorageError("MissingRequiredHeader", 400, f"The header {name} is required.")
+            return default
+        if not value.isascii() or not value.isdigit():
+            raise bad_header(name, value)
+        return int(value)
+
+    @property
+    def body_size(self) -> int:
+        """The bytes of the body, which every write has to tell."""
+        if self.raw.content_length is None:
+            if not self.raw.body_exists:
+                return 0
+            message = "The content length header is required."
+            raise StorageError("MissingContentLengthHeader", 411, message)
+        return self.raw.content_length
+
+    async def document(self) -> bytes:
+        """A small body. RequestBodyTooLarge."""
+        received = bytearray()
+        async for chunk in self.raw.content.iter_any():
+            received += chunk
+            if len(received) > LARGEST_DOCUMENT:
+                raise StorageError("RequestBodyTooLarge", 413, "The request body is too large.")
+        return bytes(received)
+
+
+def http_date(moment: float) -> str:
+    """A time as HTTP writes it."""
+    return formatdate(moment, usegmt=True)
+
+
+def empty(status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer without a body."""
+    return web.Response(status=status, headers=headers)
+
+
+def document(body: str | bytes, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer with an XML document."""
+    data = body.encode() if isinstance(body, str) else body
+    return web.Response(status=200, headers={**(headers or {}), "Content-Type": XML}, body=data)
+
+
+def tags(item: Blob | Container) -> dict[str, str]:
+    """ETag and Last-Modified."""
+    return {"ETag": item.etag, "Last-Modified": http_date(item.modified)}
+
+
+def metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
+    """The metadata in a request's headers; names keep the case they were given with."""
+    found = {}
+    for name, value in headers.items():
+        if name.lower().startswith("x-ms-meta-"):
+            key = name[len("x-ms-meta-") :]
+            if not key.isascii() or not key.isidentifier():
+                message = f"The metadata name {key[:100]!r} is not a valid identifier."
+                raise StorageError("InvalidMetadata", 400, message)
+            found[key] = value.strip()
+    if sum(len(key) + len(value) for key, value in found.items()) > 8192:
+        raise StorageError("MetadataTooLarge", 400, "The metadata is larger than 8 KiB.")
+    return found
+
+
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Metadata as the headers of an answer."""
+    return {f"x-ms-meta-{name}": value for name, value in metadata.items()}
+
+
+def lease_headers(lease: Mapping[str, Any]) -> dict[str, str]:
+    """A lease's state as the headers of an answer."""
+    state = _leases.state(lease)
+    headers = {
+        "x-ms-lease-state": state,
+        "x-ms-lease-status": "locked" if _leases.is_active(lease) else "unlocked",
+    }
+    if state == "leased":
+        headers["x-ms-lease-duration"] = "infinite" if lease["duration"] == _leases.INFINITE else "fixed"
+    return headers
+
+
+def check_conditions(request: BlobRequest, item: Blob | Container | None, prefix: str = "") -> None:
+    """The conditional headers of a change. ConditionNotMet (412).
+
+    `prefix` is `x-ms-source-` for those on a copy's source.
+    """
+    failed = _failed_condition(request.headers, item, prefix)
+    if failed and item is not None and prefix == "" and _wants_absence(request.headers):
+        raise StorageError("BlobAlreadyExists", 409, "The specified blob already exists.")
+    if failed:
+        raise not_met()
+
+
+def is_not_modified(request: BlobRequest, item: Blob | Container) -> bool:
+    """Whether a read is to be answered with 304. ConditionNotMet (412) for the other conditions."""
+    failed = _failed_condition(request.headers, item, "")
+    if failed in ("If-None-Match", "If-Modified-Since"):
+        return True
+    if failed:
+        raise not_met()
+    return False
+
+
+def _wants_absence(headers: Mapping[str, str]) -> bool:
+    return headers.get("If-None-Match", "").strip() == "*"
+
+
+def _failed_condition(headers: Mapping[str, str], item: Blob | Container | None, prefix: str) -> str | None:
+    match, none_match = headers.get(f"{prefix}If-Match"), headers.get(f"{prefix}If-None-Match")
+    if match is not None and (item is None or (match.strip() != "*" and item.etag not in _etags(match))):
+        return "If-Match"
+    if none_match is not None and item is not None:
+        if none_match.strip() == "*" or item.etag in _etags(none_match):
+            return "If-None-Match"
+    unmodified = _time(headers, f"{prefix}If-Unmodified-Since")
+    if unmodified is not None and item is not None and int(item.modified) > unmodified:
+        return "If-Unmodified-Since"
+    modified = _time(headers, f"{prefix}If-Modified-Since")
+    if modified is not None and item is not None and int(item.modified) <= modified and none_match is None:
+        return "If-Modified-Since"
+    return None
+
+
+def _etags(value: str) -> list[str]:
+    given = (tag.strip().removeprefix("W/") for tag in value.split(","))
+    return [tag if tag.startswith('"') else f'"{tag}"' for tag in given]
+
+
+def _time(headers: Mapping[str, str], name: str) -> float | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (TypeError, ValueError):
+        return None  # HTTP ignores dates that are none

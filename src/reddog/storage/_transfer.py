@@ -1,0 +1,206 @@
+"""Bytes in and out: bodies received into files, blobs sent from them, without ever holding a whole one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from reddog.storage._account import Account, disk_errors, sync_directory
+from reddog.storage._errors import StorageError, bad_header
+from reddog.storage._index import Blob
+from reddog.storage._request import BlobRequest
+
+PIECE = 1 << 20  # bytes that are handled at a time
+LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_EMPTY_MD5 = base64.b64encode(hashlib.md5(b"").digest()).decode()  # noqa: S324 - HTTP's
+
+
+@dataclass(frozen=True)
+class Received:
+    """A body in a file of its own. md5: base64, as in Content-MD5."""
+
+    file: str
+    path: Path
+    size: int
+    md5: str
+
+
+async def receive(request: BlobRequest) -> Received:
+    """Receive a body into a new file, durably.
+
+    :raises StorageError: it is too large, shorter than was said, or not what its Content-MD5 says.
+    """
+    size, account = request.body_size, request.account
+    if size > LARGEST_BODY:
+        raise StorageError(
+            "RequestBodyTooLarge", 413, f"The request body is larger than {LARGEST_BODY} bytes."
+        )
+    file, path = account.new_file()
+    try:
+        received, md5 = await _write(request, path)
+        _check_digest(request, md5)
+        return Received(file, path, received, md5)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+async def _write(request: BlobRequest, path: Path) -> tuple[int, str]:
+    digest = hashlib.md5(usedforsecurity=False)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    received = 0
+
+    def write(piece: bytes) -> None:
+        with disk_errors():
+            _write_all(descriptor, piece)
+        digest.update(piece)
+
+    def finish() -> None:
+        with disk_errors():
+            os.fdatasync(descriptor)
+        sync_directory(path.parent)
+
+    try:
+        async for piece in pieces(request):
+            received += len(piece)
+            await asyncio.to_thread(write, piece)
+        await asyncio.to_thread(finish)
+    finally:
+        os.close(descriptor)
+    return received, base64.b64encode(digest.digest()).decode()
+
+
+def _write_all(descriptor: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+async def pieces(request: BlobRequest) -> AsyncIterator[bytes]:
+    """A body in pieces of about a mebibyte. It ends early, with an error, when the client goes away."""
+    gathered: list[bytes] = []
+    size = 0
+    async for chunk in request.raw.content.iter_any():
+        gathered.append(chunk)
+        size += len(chunk)
+        if size >= PIECE:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    if gathered:
+        yield b"".join(gathered)
+
+
+async def small_body(request: BlobRequest, limit: int) -> bytes:
+    """A body of up to `limit` bytes, checked against its Content-MD5."""
+    if request.body_size > limit:
+        raise StorageError("RequestBodyTooLarge", 413, f"The request body is larger than {limit} bytes.")
+    received = bytearray()
+    async for chunk in request.raw.content.iter_any():
+        received += chunk
+    digest = hashlib.md5(received, usedforsecurity=False).digest()
+    _check_digest(request, base64.b64encode(digest).decode())
+    return bytes(received)
+
+
+def _check_digest(request: BlobRequest, md5: str) -> None:
+    given = request.headers.get("Content-MD5")
+    if given is None:
+        return
+    try:
+        valid = len(base64.b64decode(given, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        valid = False
+    if not valid:
+        raise StorageError("InvalidMd5", 400, "The MD5 value specified in the request is invalid.")
+    if given != md5:
+        message = "The MD5 value specified in the request did not match with the MD5 value calculated by the server."
+        raise StorageError("Md5Mismatch", 400, message)
+
+
+def wanted_range(request: BlobRequest, size: int) -> tuple[int, int] | None:
+    """The bytes asked for, as start and end (exclusive); None for all of them. InvalidRange (416)."""
+    value = request.headers.get("x-ms-range") or request.headers.get("Range")
+    if value is None:
+        return None
+    found = _RANGE.fullmatch(value.strip())
+    if found is None or found[1] == "":
+        return None  # as HTTP asks: a range that is not understood is ignored
+    start = int(found[1])
+    end = min(int(found[2]) + 1 if found[2] else size, size)
+    if start >= size or end <= start:
+        raise StorageError(
+            "InvalidRange", 416, "The range specified is invalid for the current size of the resource."
+        )
+    return start, end
+
+
+def page_range(request: BlobRequest) -> tuple[int, int]:
+    """The pages that a write is for, as start and end (exclusive); both multiples of 512. InvalidPageRange."""
+    value = request.headers.get("x-ms-range") or request.headers.get("Range") or ""
+    found = _RANGE.fullmatch(value.strip())
+    if found is None or not found[1] or not found[2]:
+        raise bad_header("Range", value)
+    start, end = int(found[1]), int(found[2]) + 1
+    if start % 512 or end % 512 or end <= start:
+        raise StorageError(
+            "InvalidPageRange", 416, "The page range specified is invalid: pages have 512 bytes."
+        )
+    return start, end
+
+
+def read(account: Account, blob: Blob, start: int, end: int) -> Iterator[bytes]:
+    """A blob's bytes from start to end, in pieces."""
+    position = 0
+    for file, offset, length in blob.segments:
+        first, last = max(start, position), min(end, position + length)
+        if first < last:
+            yield from _read_file(account.path(file), offset + first - position, last - first)
+        position += length
+
+
+def _read_file(path: Path, offset: int, length: int) -> Iterator[bytes]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while length > 0:
+            piece = os.pread(descriptor, min(PIECE, length), offset)
+            if not piece:  # the file is shorter than the blob: a hole at its end
+                piece = bytes(min(PIECE, length))
+            yield piece
+            offset += len(piece)
+            length -= len(piece)
+    finally:
+        os.close(descriptor)
+
+
+async def send(
+    request: BlobRequest, blob: Blob, start: int, end: int, status: int, headers: dict[str, str]
+) -> web.StreamResponse:
+    """Answer with a blob's bytes."""
+    if end - start <= PIECE:
+        whole = await asyncio.to_thread(lambda: b"".join(read(request.account, blob, start, end)))
+        return web.Response(status=status, headers=headers, body=whole)
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_length = end - start
+    await response.prepare(request.raw)
+    source = read(request.account, blob, start, end)
+    while piece := await asyncio.to_thread(next, source, b""):
+        await response.write(piece)
+    await response.write_eof()
+    return response
+
+
+def md5_of(data: bytes) -> str:
+    """Content-MD5 of some bytes."""
+    if not data:
+        return _EMPTY_MD5
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
