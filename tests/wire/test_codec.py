@@ -244,3 +244,19 @@ def _outcome(cls: type[Any], document: bytes, strict: bool) -> Any:
         return type(wire.decode(cls, document, strict=strict))
     except wire.ServiceError as error:
         return error.status
+
+
+# -- Objects ---------------------------------------------------------------------------------------------
+
+
+def test_objects_are_equal_when_all_their_attributes_are():
+    assert wire.Swap("a", "b") == wire.Swap("a", "b")
+    assert wire.Swap("a", "b") != wire.Swap("a", "c")
+    assert wire.AllRoles() != wire.ExtensionRefs(), "types differ"
+    assert wire.RoleList([wire.Role("web")]) == wire.RoleList([wire.Role("web")])
+
+
+def test_objects_show_their_attributes_and_cannot_be_keys():
+    assert repr(wire.Swap("a", "b")) == "Swap(production='a', source_deployment='b')"
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(wire.Swap("a", "b"))

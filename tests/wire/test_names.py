@@ -21,6 +21,7 @@ FUNCTIONS_AND_TABLES = {
     "encode",
     "encode_item",
     "errors",
+    "model",
     "needs_body_root",
     "only",
     "root_name",

@@ -8,13 +8,13 @@ default: text (""), number (0), truth value (False), or one of the helpers below
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 from lxml import etree
 
-from reddog.wire import WireType
+from reddog.wire import WireType, model
 
 T = TypeVar("T")
 Reader = Callable[[etree._Element, Any], Any]
@@ -23,7 +23,7 @@ _ACRONYMS = {"start_ip_address": "StartIPAddress", "end_ip_address": "EndIPAddre
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 
-@dataclass
+@model
 class Model(WireType):
     """Base of the models."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from reddog.wire import model
 
 from ._plain_models import Collection, Model, child, many
 
 
-@dataclass
+@model
 class MaxRecurrence(Model):
     """How often a job may run at most."""
 
@@ -16,7 +17,7 @@ class MaxRecurrence(Model):
     interval: int = 0
 
 
-@dataclass
+@model
 class Quota(Model):
     """The limits of a job collection."""
 
@@ -24,7 +25,7 @@ class Quota(Model):
     max_recurrence: MaxRecurrence | None = child(MaxRecurrence)
 
 
-@dataclass
+@model
 class IntrinsicSettings(Model):
     """The plan of a job collection and its limits."""
 
@@ -32,7 +33,7 @@ class IntrinsicSettings(Model):
     quota: Quota | None = child(Quota)
 
 
-@dataclass
+@model
 class OperationStatus(Model):
     """How the last operation on a resource ended."""
 
@@ -40,7 +41,7 @@ class OperationStatus(Model):
     result: str = ""
 
 
-@dataclass
+@model
 class Resource(Model):
     """A resource of a cloud service, such as a job collection."""
 
@@ -54,7 +55,7 @@ class Resource(Model):
     operation_status: OperationStatus | None = child(OperationStatus)
 
 
-@dataclass
+@model
 class Resources(Collection):
     """The resources of a cloud service."""
 
@@ -62,7 +63,7 @@ class Resources(Collection):
     resource: list[Resource] = many(Resource)
 
 
-@dataclass
+@model
 class CloudService(Model):
     """A cloud service that holds job collections."""
 
@@ -73,7 +74,7 @@ class CloudService(Model):
     resources: Resources | None = child(Resources)
 
 
-@dataclass
+@model
 class CloudServices(Collection):
     """The cloud services that hold job collections."""
 

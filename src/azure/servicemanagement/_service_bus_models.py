@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from reddog.wire import model
 
 from ._plain_models import Collection, Model, child, many, texts
 
 
-@dataclass
+@model
 class ServiceBusRegion(Model):
     """A region where Service Bus namespaces can be made."""
 
@@ -16,7 +17,7 @@ class ServiceBusRegion(Model):
     fullname: str = ""
 
 
-@dataclass
+@model
 class ServiceBusNamespace(Model):
     """A Service Bus namespace with its endpoints and key."""
 
@@ -32,7 +33,7 @@ class ServiceBusNamespace(Model):
     enabled: bool = False
 
 
-@dataclass
+@model
 class MetricProperties(Model):
     """A metric that can be asked for."""
 
@@ -42,7 +43,7 @@ class MetricProperties(Model):
     display_name: str = ""
 
 
-@dataclass
+@model
 class MetricValues(Model):
     """Values of a metric at one time."""
 
@@ -53,7 +54,7 @@ class MetricValues(Model):
     total: int = 0
 
 
-@dataclass
+@model
 class MetricRollups(Model):
     """A period over which a metric is summed up."""
 
@@ -61,7 +62,7 @@ class MetricRollups(Model):
     retention: str = ""
 
 
-@dataclass
+@model
 class AuthorizationRule(Model):
     """One right to use an entity; its keys are secrets."""
 
@@ -75,7 +76,7 @@ class AuthorizationRule(Model):
     secondary_keu: str = ""
 
 
-@dataclass
+@model
 class AuthorizationRules(Collection):
     """Who may use an entity."""
 
@@ -83,7 +84,7 @@ class AuthorizationRules(Collection):
     authorization_rule: list[AuthorizationRule] = many(AuthorizationRule)
 
 
-@dataclass
+@model
 class CountDetails(Model):
     """Messages of a queue or topic, by state."""
 
@@ -94,7 +95,7 @@ class CountDetails(Model):
     transfer_dead_letter_message_count: int = 0
 
 
-@dataclass
+@model
 class QueueDescription(Model):
     """A queue of a namespace."""
 
@@ -121,7 +122,7 @@ class QueueDescription(Model):
     entity_availability_status: str = ""
 
 
-@dataclass
+@model
 class TopicDescription(Model):
     """A topic of a namespace."""
 
@@ -143,7 +144,7 @@ class TopicDescription(Model):
     subscription_count: int = 0
 
 
-@dataclass
+@model
 class NotificationHubDescription(Model):
     """A notification hub of a namespace."""
 
@@ -151,7 +152,7 @@ class NotificationHubDescription(Model):
     authorization_rules: AuthorizationRules | None = child(AuthorizationRules)
 
 
-@dataclass
+@model
 class RelayDescription(Model):
     """A relay of a namespace."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from reddog.wire import model
 
 from ._plain_models import Collection, Model, many
 
 
-@dataclass
+@model
 class Server(Model):
     """A SQL Database server."""
 
@@ -20,7 +21,7 @@ class Server(Model):
     version: str = ""
 
 
-@dataclass
+@model
 class Servers(Collection):
     """The SQL Database servers of a subscription."""
 
@@ -28,7 +29,7 @@ class Servers(Collection):
     server: list[Server] = many(Server)
 
 
-@dataclass
+@model
 class ServerQuota(Model):
     """A limit of a server."""
 
@@ -40,7 +41,7 @@ class ServerQuota(Model):
     value: int = 0
 
 
-@dataclass
+@model
 class EventLog(Model):
     """An event of a server."""
 
@@ -62,7 +63,7 @@ class EventLog(Model):
     additional_data: str = ""
 
 
-@dataclass
+@model
 class CreateServerResponse(Model):
     """The name of a new server."""
 
@@ -70,7 +71,7 @@ class CreateServerResponse(Model):
     fully_qualified_domain_name: str = ""
 
 
-@dataclass
+@model
 class Database(Model):
     """A database."""
 
@@ -88,7 +89,7 @@ class Database(Model):
     max_size_bytes: int = 0
 
 
-@dataclass
+@model
 class FirewallRule(Model):
     """Addresses that may reach a server."""
 
@@ -101,7 +102,7 @@ class FirewallRule(Model):
     end_ip_address: str = ""
 
 
-@dataclass
+@model
 class ServiceObjective(Model):
     """A level of service for databases."""
 

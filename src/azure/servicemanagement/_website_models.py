@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from reddog.wire import model
 
 from ._plain_models import Collection, Model, attribute, child, many, texts
 
 
-@dataclass
+@model
 class WebSpace(Model):
     """A webspace: web sites of one region."""
 
@@ -21,7 +22,7 @@ class WebSpace(Model):
     subscription: str = ""
 
 
-@dataclass
+@model
 class WebSpaces(Collection):
     """The webspaces of a subscription."""
 
@@ -29,7 +30,7 @@ class WebSpaces(Collection):
     web_space: list[WebSpace] = many(WebSpace)
 
 
-@dataclass
+@model
 class HostNameSslState(Model):
     """The TLS state of one host name."""
 
@@ -37,7 +38,7 @@ class HostNameSslState(Model):
     ssl_state: str = ""
 
 
-@dataclass
+@model
 class HostNameSslStates(Collection):
     """TLS states of a site, by host name."""
 
@@ -45,7 +46,7 @@ class HostNameSslStates(Collection):
     host_name_ssl_state: list[HostNameSslState] = many(HostNameSslState)
 
 
-@dataclass
+@model
 class Site(Model):
     """A web site."""
 
@@ -68,7 +69,7 @@ class Site(Model):
     web_space: str = ""
 
 
-@dataclass
+@model
 class Sites(Collection):
     """The web sites of a webspace."""
 
@@ -76,7 +77,7 @@ class Sites(Collection):
     site: list[Site] = many(Site)
 
 
-@dataclass
+@model
 class PublishProfile(Model):
     """One way to publish to a web site; its password is a secret."""
 
@@ -93,14 +94,14 @@ class PublishProfile(Model):
     control_panel_link: str | None = attribute("controlPanelLink")
 
 
-@dataclass
+@model
 class PublishData(Model):
     """How to publish to a web site."""
 
     publish_profiles: list[PublishProfile] = many(PublishProfile, "publishProfile")
 
 
-@dataclass
+@model
 class MetricSample(Model):
     """One sample of a metric."""
 
@@ -109,7 +110,7 @@ class MetricSample(Model):
     total: int = 0
 
 
-@dataclass
+@model
 class Values(Collection):
     """Samples of a metric."""
 
@@ -117,7 +118,7 @@ class Values(Collection):
     metric_sample: list[MetricSample] = many(MetricSample)
 
 
-@dataclass
+@model
 class Data(Model):
     """What was measured of one metric."""
 
@@ -131,7 +132,7 @@ class Data(Model):
     values: Values | None = child(Values)
 
 
-@dataclass
+@model
 class MetricResponse(Model):
     """The answer about one metric."""
 
@@ -140,7 +141,7 @@ class MetricResponse(Model):
     message: str = ""
 
 
-@dataclass
+@model
 class MetricResponses(Collection):
     """Answers about metrics of a site."""
 
@@ -148,7 +149,7 @@ class MetricResponses(Collection):
     metric_response: list[MetricResponse] = many(MetricResponse)
 
 
-@dataclass
+@model
 class MetricAvailability(Model):
     """How long samples of one length are kept."""
 
@@ -156,7 +157,7 @@ class MetricAvailability(Model):
     time_grain: str = ""
 
 
-@dataclass
+@model
 class MetricAvailabilities(Collection):
     """How long samples of a metric are kept."""
 
@@ -164,7 +165,7 @@ class MetricAvailabilities(Collection):
     metric_availability: list[MetricAvailability] = many(MetricAvailability, "MetricAvailabilily")
 
 
-@dataclass
+@model
 class MetricDefinition(Model):
     """One metric of a site."""
 
@@ -175,7 +176,7 @@ class MetricDefinition(Model):
     unit: str = ""
 
 
-@dataclass
+@model
 class MetricDefinitions(Collection):
     """The metrics of a site."""
 

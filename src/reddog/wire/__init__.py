@@ -7,7 +7,7 @@ from reddog.wire import errors
 from reddog.wire._decode import decode, root_name
 from reddog.wire._encode import encode, encode_item
 from reddog.wire._routing import Match, needs_body_root, route
-from reddog.wire._schema import NIL, Collection, Scalar, WireType, only
+from reddog.wire._schema import NIL, Collection, Scalar, WireType, model, only
 from reddog.wire.errors import ErrorKind, ServiceError
 from reddog.wire.operations import OPERATIONS
 from reddog.wire.operations import Operation as RestOperation
@@ -28,6 +28,7 @@ __all__ = [  # noqa: PLE0604
     "encode",
     "encode_item",
     "errors",
+    "model",
     "needs_body_root",
     "only",
     "root_name",

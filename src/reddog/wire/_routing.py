@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import unquote
 
 from reddog.wire import errors
@@ -50,7 +51,9 @@ def _pattern(segment: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\\{[^}]+\\\}", "(.+?)", re.escape(segment)) + "$", re.IGNORECASE)
 
 
-def _build() -> _Segment:
+@cache
+def _tree() -> _Segment:
+    """The tree of the operation table, made at first use: clients do not route."""
     root = _Segment()
     for operation in OPERATIONS.values():
         node = root
@@ -85,7 +88,6 @@ def _child(node: _Segment, segment: str) -> _Segment:
     return node.patterns[-1][1]
 
 
-_TREE = _build()
 _Found = tuple[_Segment, tuple[str, ...]]
 
 
@@ -117,7 +119,7 @@ def route(method: str, path: str, query: Mapping[str, str], body_root: str | Non
     segments = path.strip("/").split("/")
     if "%" in path:
         segments = [unquote(segment) for segment in segments]
-    found = _find(_TREE, segments, 0, ())
+    found = _find(_tree(), segments, 0, ())
     if found is None:
         raise errors.UNKNOWN_PATH(path=path)
     node, values = found

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
 
 _NAMESPACES = (
     'xmlns="http://schemas.microsoft.com/windowsazure" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
@@ -42,7 +41,7 @@ class ServiceError(Exception):
     def to_xml(self) -> bytes:
         """The ``Error`` document."""
         message = "".join(char if char.isprintable() or char in "\n\t" else " " for char in self.message)
-        body = f"<Code>{escape(self.code)}</Code><Message>{escape(message)}</Message>"
+        body = f"<Code>{_escape(self.code)}</Code><Message>{_escape(message)}</Message>"
         return f"<Error {_NAMESPACES}>{body}</Error>".encode("utf-8", "replace")
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,6 +61,10 @@ class ErrorKind:
     def __call__(self, **values: object) -> ServiceError:
         shown = {name: _shown(value) for name, value in values.items()}
         return ServiceError(self.code, self.status, self.message.format(**shown), self.remedy.format(**shown))
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _shown(value: object) -> str:

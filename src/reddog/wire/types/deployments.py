@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reddog.wire._schema import (
@@ -13,6 +12,7 @@ from reddog.wire._schema import (
     elements,
     encoded,
     integer,
+    model,
     number,
     pairs,
     strings,
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from reddog.wire.types.roles import PublicIPs, RoleList
 
 
-@dataclass
+@model
 class Deployments(Collection["Deployment"]):
     """The element ``Deployments``."""
 
     deployments: list[Deployment] = elements("Deployment")
 
 
-@dataclass
+@model
 class Deployment(WireType):
     """The element ``Deployment``."""
 
@@ -67,14 +67,14 @@ class Deployment(WireType):
     virtual_network_id: str | None = text("VirtualNetworkId")
 
 
-@dataclass
+@model
 class RoleInstanceList(Collection["RoleInstance"]):
     """The element ``RoleInstanceList``."""
 
     role_instances: list[RoleInstance] = elements("RoleInstance")
 
 
-@dataclass
+@model
 class RoleInstance(WireType):
     """The element ``RoleInstance``."""
 
@@ -105,14 +105,14 @@ class RoleInstance(WireType):
     fqdn: str | None = text("Fqdn", "")
 
 
-@dataclass
+@model
 class InstanceEndpoints(Collection["InstanceEndpoint"]):
     """The element ``InstanceEndpoints``."""
 
     instance_endpoints: list[InstanceEndpoint] = elements("InstanceEndpoint")
 
 
-@dataclass
+@model
 class InstanceEndpoint(WireType):
     """The element ``InstanceEndpoint``."""
 
@@ -124,7 +124,7 @@ class InstanceEndpoint(WireType):
     idle_timeout_in_minutes: int | None = integer("IdleTimeoutInMinutes")
 
 
-@dataclass
+@model
 class GuestAgentStatus(WireType):
     """The element ``GuestAgentStatus``."""
 
@@ -137,7 +137,7 @@ class GuestAgentStatus(WireType):
     formatted_message: FormattedMessage | None = element("FormattedMessage", "FormattedMessage", absent=True)
 
 
-@dataclass
+@model
 class GuestAgentMessage(WireType):
     """The element ``GuestAgentMessage``."""
 
@@ -145,7 +145,7 @@ class GuestAgentMessage(WireType):
     param_list: list[str] | None = strings("ParamList", "Param", absent=True)
 
 
-@dataclass
+@model
 class FormattedMessage(WireType):
     """The element ``FormattedMessage``."""
 
@@ -153,14 +153,14 @@ class FormattedMessage(WireType):
     message: str | None = text("Message")
 
 
-@dataclass
+@model
 class ResourceExtensionStatusList(Collection["ResourceExtensionStatus"]):
     """The element ``ResourceExtensionStatusList``."""
 
     resource_extension_statuses: list[ResourceExtensionStatus] = elements("ResourceExtensionStatus")
 
 
-@dataclass
+@model
 class ResourceExtensionStatus(WireType):
     """The element ``ResourceExtensionStatus``."""
 
@@ -175,7 +175,7 @@ class ResourceExtensionStatus(WireType):
     )
 
 
-@dataclass
+@model
 class ExtensionSettingStatus(WireType):
     """The element ``ExtensionSettingStatus``."""
 
@@ -190,14 +190,14 @@ class ExtensionSettingStatus(WireType):
     sub_status_list: SubStatusList | None = element("SubStatusList", "SubStatusList", absent=True)
 
 
-@dataclass
+@model
 class SubStatusList(Collection["SubStatus"]):
     """The element ``SubStatusList``."""
 
     sub_statuses: list[SubStatus] = elements("SubStatus")
 
 
-@dataclass
+@model
 class SubStatus(WireType):
     """The element ``SubStatus``."""
 
@@ -208,7 +208,7 @@ class SubStatus(WireType):
     formatted_message: FormattedMessage | None = element("FormattedMessage", "FormattedMessage", absent=True)
 
 
-@dataclass
+@model
 class MaintenanceStatus(WireType):
     """The element ``MaintenanceStatus``."""
 
@@ -221,7 +221,7 @@ class MaintenanceStatus(WireType):
     last_operation_result_string: str | None = text("LastOperationResultString")
 
 
-@dataclass
+@model
 class InstanceNetworkInterfaces(Collection["InstanceNetworkInterface"]):
     """The element ``InstanceNetworkInterfaces``."""
 
@@ -230,7 +230,7 @@ class InstanceNetworkInterfaces(Collection["InstanceNetworkInterface"]):
     )
 
 
-@dataclass
+@model
 class InstanceNetworkInterface(WireType):
     """The element ``InstanceNetworkInterface``."""
 
@@ -243,14 +243,14 @@ class InstanceNetworkInterface(WireType):
     ip_forwarding: str | None = text("IPForwarding")
 
 
-@dataclass
+@model
 class InstanceIPConfigurations(Collection["InstanceIPConfiguration"]):
     """The element ``InstanceIPConfigurations``."""
 
     ip_configurations: list[InstanceIPConfiguration] = elements("IPConfiguration", "InstanceIPConfiguration")
 
 
-@dataclass
+@model
 class InstanceIPConfiguration(WireType):
     """The element ``InstanceIPConfiguration``."""
 
@@ -258,7 +258,7 @@ class InstanceIPConfiguration(WireType):
     address: str | None = text("Address")
 
 
-@dataclass
+@model
 class UpgradeStatus(WireType):
     """The element ``UpgradeStatus``."""
 
@@ -267,7 +267,7 @@ class UpgradeStatus(WireType):
     current_upgrade_domain: str | None = number("CurrentUpgradeDomain", "")
 
 
-@dataclass
+@model
 class InputEndpoints(Collection["InputEndpoint"]):
     """The element ``InputEndpointList``."""
 
@@ -276,7 +276,7 @@ class InputEndpoints(Collection["InputEndpoint"]):
     input_endpoints: list[InputEndpoint] = elements("InputEndpoint")
 
 
-@dataclass
+@model
 class InputEndpoint(WireType):
     """The element ``DeploymentInputEndpoint``."""
 
@@ -288,21 +288,21 @@ class InputEndpoint(WireType):
     idle_timeout_in_minutes: int | None = integer("IdleTimeoutInMinutes")
 
 
-@dataclass
+@model
 class Dns(WireType):
     """The element ``DnsSettings``."""
 
     dns_servers: DnsServers | None = element("DnsServers", "DnsServers", absent=True)
 
 
-@dataclass
+@model
 class DnsServers(Collection["DnsServer"]):
     """The element ``DnsServers``."""
 
     dns_servers: list[DnsServer] = elements("DnsServer")
 
 
-@dataclass
+@model
 class DnsServer(WireType):
     """The element ``DnsServer``."""
 
@@ -310,7 +310,7 @@ class DnsServer(WireType):
     address: str | None = text("Address", "", required=True)
 
 
-@dataclass
+@model
 class PersistentVMDowntimeInfo(WireType):
     """The element ``PersistentVMDowntime``."""
 
@@ -321,14 +321,14 @@ class PersistentVMDowntimeInfo(WireType):
     status: str | None = text("Status", "")
 
 
-@dataclass
+@model
 class VirtualIPs(Collection["VirtualIP"]):
     """The element ``VirtualIPs``."""
 
     virtual_ips: list[VirtualIP] = elements("VirtualIP")
 
 
-@dataclass
+@model
 class VirtualIP(WireType):
     """The element ``VirtualIP``."""
 
@@ -340,7 +340,7 @@ class VirtualIP(WireType):
     type: str | None = text("Type", "")
 
 
-@dataclass
+@model
 class ExtensionConfiguration(WireType):
     """The element ``ExtensionConfiguration``."""
 
@@ -348,21 +348,21 @@ class ExtensionConfiguration(WireType):
     named_roles: NamedRoles | None = element("NamedRoles", "NamedRoles", absent=True)
 
 
-@dataclass
+@model
 class AllRoles(Collection["ExtensionRef"]):
     """The element ``AllRoles``."""
 
     extensions: list[ExtensionRef] = elements("Extension", "ExtensionRef")
 
 
-@dataclass
+@model
 class NamedRoles(Collection["NamedRole"]):
     """The element ``NamedRoles``."""
 
     roles: list[NamedRole] = elements("Role", "NamedRole")
 
 
-@dataclass
+@model
 class NamedRole(WireType):
     """The element ``NamedRole``."""
 
@@ -370,14 +370,14 @@ class NamedRole(WireType):
     extensions: ExtensionRefs | None = element("Extensions", "ExtensionRefs", absent=True)
 
 
-@dataclass
+@model
 class ExtensionRefs(Collection["ExtensionRef"]):
     """The element ``ExtensionRefs``."""
 
     extensions: list[ExtensionRef] = elements("Extension", "ExtensionRef")
 
 
-@dataclass
+@model
 class ExtensionRef(WireType):
     """The element ``ExtensionRef``."""
 
@@ -386,14 +386,14 @@ class ExtensionRef(WireType):
     state: str | None = text("State")
 
 
-@dataclass
+@model
 class LoadBalancers(Collection["LoadBalancer"]):
     """The element ``LoadBalancers``."""
 
     load_balancers: list[LoadBalancer] = elements("LoadBalancer")
 
 
-@dataclass
+@model
 class LoadBalancer(WireType):
     """The element ``LoadBalancer``."""
 
@@ -403,7 +403,7 @@ class LoadBalancer(WireType):
     )
 
 
-@dataclass
+@model
 class FrontendIpConfiguration(WireType):
     """The element ``FrontendIpConfiguration``."""
 

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reddog.wire._schema import Collection, WireType, boolean, data, element, elements, encoded, pairs, text
+from reddog.wire._schema import (
+    Collection,
+    WireType,
+    boolean,
+    data,
+    element,
+    elements,
+    encoded,
+    model,
+    pairs,
+    text,
+)
 
 if TYPE_CHECKING:
     from reddog.wire.types.deployments import Deployments
     from reddog.wire.types.subscriptions import ComputeCapabilities
 
 
-@dataclass
+@model
 class HostedServices(Collection["HostedService"]):
     """The element ``HostedServices``."""
 
     hosted_services: list[HostedService] = elements("HostedService")
 
 
-@dataclass
+@model
 class HostedService(WireType):
     """The element ``HostedService``."""
 
@@ -36,7 +46,7 @@ class HostedService(WireType):
     )
 
 
-@dataclass
+@model
 class HostedServiceProperties(WireType):
     """The element ``HostedServiceProperties``."""
 
@@ -52,7 +62,7 @@ class HostedServiceProperties(WireType):
     reverse_dns_fqdn: str | None = text("ReverseDnsFqdn")
 
 
-@dataclass
+@model
 class CreateHostedService(WireType):
     """The element ``CreateHostedService`` of a request."""
 
@@ -65,7 +75,7 @@ class CreateHostedService(WireType):
     reverse_dns_fqdn: str | None = text("ReverseDnsFqdn")
 
 
-@dataclass
+@model
 class UpdateHostedService(WireType):
     """The element ``UpdateHostedService`` of a request."""
 
@@ -78,14 +88,14 @@ class UpdateHostedService(WireType):
     reverse_dns_fqdn: str | None = text("ReverseDnsFqdn")
 
 
-@dataclass
+@model
 class Certificates(Collection["Certificate"]):
     """The element ``Certificates``."""
 
     certificates: list[Certificate] = elements("Certificate")
 
 
-@dataclass
+@model
 class Certificate(WireType):
     """The element ``Certificate``."""
 
@@ -95,7 +105,7 @@ class Certificate(WireType):
     data: str | None = data("Data", "")
 
 
-@dataclass
+@model
 class CertificateFile(WireType):
     """The element ``CertificateFile`` of a request."""
 

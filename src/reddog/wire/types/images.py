@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from reddog.wire._schema import (
+    Collection,
+    WireType,
+    boolean,
+    element,
+    elements,
+    integer,
+    model,
+    strings,
+    text,
+)
 
-from reddog.wire._schema import Collection, WireType, boolean, element, elements, integer, strings, text
 
-
-@dataclass
+@model
 class Disks(Collection["Disk"]):
     """The element ``Disks``."""
 
     disks: list[Disk] = elements("Disk")
 
 
-@dataclass
+@model
 class Disk(WireType):
     """The element ``Disk``."""
 
@@ -37,7 +45,7 @@ class Disk(WireType):
     has_operating_system: str | None = text("HasOperatingSystem", "")
 
 
-@dataclass
+@model
 class AttachedTo(WireType):
     """The element ``AttachedTo``."""
 
@@ -46,14 +54,14 @@ class AttachedTo(WireType):
     role_name: str | None = text("RoleName", "")
 
 
-@dataclass
+@model
 class Images(Collection["OSImage"]):
     """The element ``Images``."""
 
     images: list[OSImage] = elements("OSImage")
 
 
-@dataclass
+@model
 class OSImage(WireType):
     """The element ``OSImage``."""
 
@@ -82,7 +90,7 @@ class OSImage(WireType):
     io_type: str | None = text("IOType")
 
 
-@dataclass
+@model
 class OSImageDetails(WireType):
     """The element ``OSImageDetails``."""
 
@@ -119,14 +127,14 @@ class OSImageDetails(WireType):
     )
 
 
-@dataclass
+@model
 class ReplicationProgress(Collection["ReplicationProgressElement"]):
     """The element ``ReplicationProgress``."""
 
     replication_progress_elements: list[ReplicationProgressElement] = elements("ReplicationProgressElement")
 
 
-@dataclass
+@model
 class ReplicationProgressElement(WireType):
     """The element ``ReplicationProgressElement``."""
 
@@ -134,7 +142,7 @@ class ReplicationProgressElement(WireType):
     progress: int | None = integer("Progress", 0)
 
 
-@dataclass
+@model
 class ComputeImageAttributes(WireType):
     """The element ``ComputeImageAttributes``."""
 
@@ -143,7 +151,7 @@ class ComputeImageAttributes(WireType):
     version: str | None = text("Version", required=True)
 
 
-@dataclass
+@model
 class MarketplaceImageAttributes(WireType):
     """The element ``MarketplaceImageAttributes``."""
 
@@ -151,7 +159,7 @@ class MarketplaceImageAttributes(WireType):
     plan: Plan | None = element("Plan", "Plan", absent=True)
 
 
-@dataclass
+@model
 class Plan(WireType):
     """The element ``Plan``."""
 
@@ -160,7 +168,7 @@ class Plan(WireType):
     product: str | None = text("Product")
 
 
-@dataclass
+@model
 class ReplicationInput(WireType):
     """The element ``ReplicationInput`` of a request."""
 
@@ -173,14 +181,14 @@ class ReplicationInput(WireType):
     )
 
 
-@dataclass
+@model
 class VMImages(Collection["VMImage"]):
     """The element ``VMImages``."""
 
     vm_images: list[VMImage] = elements("VMImage")
 
 
-@dataclass
+@model
 class VMImage(WireType):
     """The element ``VMImage``."""
 
@@ -248,7 +256,7 @@ class VMImage(WireType):
     role_size_on_capture: str | None = text("RoleSizeOnCapture")
 
 
-@dataclass
+@model
 class VMImageDetails(WireType):
     """The element ``VMImageDetails``."""
 
@@ -297,7 +305,7 @@ class VMImageDetails(WireType):
     )
 
 
-@dataclass
+@model
 class OSDiskConfiguration(WireType):
     """The element ``OSDiskConfiguration``."""
 
@@ -310,14 +318,14 @@ class OSDiskConfiguration(WireType):
     io_type: str | None = text("IOType")
 
 
-@dataclass
+@model
 class DataDiskConfigurations(Collection["DataDiskConfiguration"]):
     """The element ``DataDiskConfigurations``."""
 
     data_disk_configurations: list[DataDiskConfiguration] = elements("DataDiskConfiguration")
 
 
-@dataclass
+@model
 class DataDiskConfiguration(WireType):
     """The element ``DataDiskConfiguration``."""
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reddog.wire._schema import Collection, WireType, boolean, data, element, elements, strings, text
+from reddog.wire._schema import Collection, WireType, boolean, data, element, elements, model, strings, text
 
 if TYPE_CHECKING:
     from reddog.wire.types.deployments import Dns
 
 
-@dataclass
+@model
 class ResourceExtensions(Collection["ResourceExtension"]):
     """The element ``ResourceExtensions``."""
 
     resource_extensions: list[ResourceExtension] = elements("ResourceExtension")
 
 
-@dataclass
+@model
 class ResourceExtension(WireType):
     """The element ``ResourceExtension``."""
 
@@ -43,14 +42,14 @@ class ResourceExtension(WireType):
     regions: str | None = text("Regions")
 
 
-@dataclass
+@model
 class ReservedIPs(Collection["ReservedIP"]):
     """The element ``ReservedIPs``."""
 
     reserved_ips: list[ReservedIP] = elements("ReservedIP")
 
 
-@dataclass
+@model
 class ReservedIP(WireType):
     """The element ``ReservedIP``."""
 
@@ -68,7 +67,7 @@ class ReservedIP(WireType):
     migration_state: str | None = text("MigrationState")
 
 
-@dataclass
+@model
 class ReservedIPAssociation(WireType):
     """The element ``ReservedIPAssociation`` of a request."""
 
@@ -77,14 +76,14 @@ class ReservedIPAssociation(WireType):
     virtual_ip_name: str | None = text("VirtualIPName")
 
 
-@dataclass
+@model
 class VirtualNetworkSites(Collection["VirtualNetworkSite"]):
     """The element ``VirtualNetworkSites``."""
 
     virtual_network_sites: list[VirtualNetworkSite] = elements("VirtualNetworkSite")
 
 
-@dataclass
+@model
 class VirtualNetworkSite(WireType):
     """The element ``VirtualNetworkSite``."""
 
@@ -102,21 +101,21 @@ class VirtualNetworkSite(WireType):
     migration_state: str | None = text("MigrationState")
 
 
-@dataclass
+@model
 class AddressSpace(WireType):
     """The element ``AddressSpace``."""
 
     address_prefixes: list[str] | None = strings("AddressPrefixes", "AddressPrefix", absent=True)
 
 
-@dataclass
+@model
 class Subnets(Collection["Subnet"]):
     """The element ``Subnets``."""
 
     subnets: list[Subnet] = elements("Subnet")
 
 
-@dataclass
+@model
 class Subnet(WireType):
     """The element ``Subnet``."""
 
@@ -126,7 +125,7 @@ class Subnet(WireType):
     route_table_name: str | None = text("RouteTableName")
 
 
-@dataclass
+@model
 class SiteGateway(WireType):
     """The element ``SiteGateway``."""
 
@@ -138,14 +137,14 @@ class SiteGateway(WireType):
     vnet_names: str | None = text("VnetNames")
 
 
-@dataclass
+@model
 class LocalNetworkSites(Collection["LocalNetworkSite"]):
     """The element ``LocalNetworkSites``."""
 
     local_network_sites: list[LocalNetworkSite] = elements("LocalNetworkSite")
 
 
-@dataclass
+@model
 class LocalNetworkSite(WireType):
     """The element ``LocalNetworkSite``."""
 
@@ -155,14 +154,14 @@ class LocalNetworkSite(WireType):
     connections: SiteConnections | None = element("Connections", "SiteConnections", absent=True)
 
 
-@dataclass
+@model
 class SiteConnections(Collection["SiteConnection"]):
     """The element ``SiteConnections``."""
 
     connections: list[SiteConnection] = elements("Connection", "SiteConnection")
 
 
-@dataclass
+@model
 class SiteConnection(WireType):
     """The element ``SiteConnection``."""
 

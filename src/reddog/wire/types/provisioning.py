@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from reddog.wire._schema import Collection, WireType, boolean, data, element, elements, text
+from reddog.wire._schema import Collection, WireType, boolean, data, element, elements, model, text
 
 
-@dataclass
+@model
 class LinuxConfigurationSet(WireType):
     """The element ``LinuxProvisioningConfigurationSet``."""
 
@@ -34,7 +32,7 @@ class LinuxConfigurationSet(WireType):
     ssh: SSH | None = element("SSH", "SSH")
 
 
-@dataclass
+@model
 class WindowsConfigurationSet(WireType):
     """The element ``WindowsProvisioningConfigurationSet`` of a request."""
 
@@ -75,7 +73,7 @@ class WindowsConfigurationSet(WireType):
     )
 
 
-@dataclass
+@model
 class SSH(WireType):
     """The element ``SSH`` of a request."""
 
@@ -83,21 +81,21 @@ class SSH(WireType):
     key_pairs: KeyPairs | None = element("KeyPairs", "KeyPairs")
 
 
-@dataclass
+@model
 class PublicKeys(Collection["PublicKey"]):
     """The element ``PublicKeys`` of a request."""
 
     public_keys: list[PublicKey] = elements("PublicKey")
 
 
-@dataclass
+@model
 class KeyPairs(Collection["KeyPair"]):
     """The element ``KeyPairs`` of a request."""
 
     key_pairs: list[KeyPair] = elements("KeyPair")
 
 
-@dataclass
+@model
 class PublicKey(WireType):
     """The element ``PublicKey`` of a request."""
 
@@ -105,7 +103,7 @@ class PublicKey(WireType):
     path: str | None = text("Path", "", required=True)
 
 
-@dataclass
+@model
 class KeyPair(WireType):
     """The element ``KeyPair`` of a request."""
 
@@ -113,7 +111,7 @@ class KeyPair(WireType):
     path: str | None = text("Path", "", required=True)
 
 
-@dataclass
+@model
 class DomainJoin(WireType):
     """The element ``DomainJoin``."""
 
@@ -125,7 +123,7 @@ class DomainJoin(WireType):
     machine_object_ou: str | None = text("MachineObjectOU", "")
 
 
-@dataclass
+@model
 class Credentials(WireType):
     """The element ``DomainJoinCredentials``."""
 
@@ -136,21 +134,21 @@ class Credentials(WireType):
     password: str | None = text("Password", "", secret=True)
 
 
-@dataclass
+@model
 class DomainJoinProvisioning(WireType):
     """The element ``DomainJoinProvisioning``."""
 
     account_data: str | None = data("AccountData", secret=True)
 
 
-@dataclass
+@model
 class StoredCertificateSettings(Collection["CertificateSetting"]):
     """The element ``StoredCertificateSettings`` of a request."""
 
     stored_certificate_settings: list[CertificateSetting] = elements("CertificateSetting")
 
 
-@dataclass
+@model
 class CertificateSetting(WireType):
     """The element ``CertificateSetting`` of a request."""
 
@@ -165,21 +163,21 @@ class CertificateSetting(WireType):
     store_location: str | None = text("StoreLocation", "", required=True)
 
 
-@dataclass
+@model
 class WinRM(WireType):
     """The element ``WinRM`` of a request."""
 
     listeners: Listeners | None = element("Listeners", "Listeners", required=True)
 
 
-@dataclass
+@model
 class Listeners(Collection["Listener"]):
     """The element ``Listeners`` of a request."""
 
     listeners: list[Listener] = elements("Listener")
 
 
-@dataclass
+@model
 class Listener(WireType):
     """The element ``Listener`` of a request."""
 
@@ -193,21 +191,21 @@ class Listener(WireType):
     certificate_thumbprint: str | None = text("CertificateThumbprint", "")
 
 
-@dataclass
+@model
 class AdditionalUnattendContent(WireType):
     """The element ``AdditionalUnattendContent``."""
 
     passes: Passes | None = element("Passes", "Passes", required=True)
 
 
-@dataclass
+@model
 class Passes(Collection["UnattendPass"]):
     """The element ``Passes``."""
 
     passes: list[UnattendPass] = elements("UnattendPass")
 
 
-@dataclass
+@model
 class UnattendPass(WireType):
     """The element ``UnattendPass``."""
 
@@ -215,7 +213,7 @@ class UnattendPass(WireType):
     components: Components | None = element("Components", "Components")
 
 
-@dataclass
+@model
 class Components(Collection["UnattendComponent"]):
     """The element ``UnattendComponents``."""
 
@@ -224,7 +222,7 @@ class Components(Collection["UnattendComponent"]):
     components: list[UnattendComponent] = elements("UnattendComponent")
 
 
-@dataclass
+@model
 class UnattendComponent(WireType):
     """The element ``UnattendComponent``."""
 
@@ -232,14 +230,14 @@ class UnattendComponent(WireType):
     component_settings: ComponentSettings | None = element("ComponentSettings", "ComponentSettings")
 
 
-@dataclass
+@model
 class ComponentSettings(Collection["ComponentSetting"]):
     """The element ``ComponentSettings``."""
 
     component_settings: list[ComponentSetting] = elements("ComponentSetting")
 
 
-@dataclass
+@model
 class ComponentSetting(WireType):
     """The element ``ComponentSetting``."""
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reddog.wire._schema import WireType, boolean, element, encoded, integer, names, pairs, strings, text
+from reddog.wire._schema import (
+    WireType,
+    boolean,
+    element,
+    encoded,
+    integer,
+    model,
+    names,
+    pairs,
+    strings,
+    text,
+)
 
 if TYPE_CHECKING:
     from reddog.wire.types.deployments import Dns, ExtensionConfiguration, LoadBalancers
     from reddog.wire.types.roles import ConfigurationSet, RoleList
 
 
-@dataclass
+@model
 class DeploymentRequest(WireType):
     """The element ``Deployment`` of a request."""
 
@@ -28,7 +38,7 @@ class DeploymentRequest(WireType):
     load_balancers: LoadBalancers | None = element("LoadBalancers", "LoadBalancers", absent=True)
 
 
-@dataclass
+@model
 class CreateDeployment(WireType):
     """The element ``CreateDeployment`` of a request."""
 
@@ -44,7 +54,7 @@ class CreateDeployment(WireType):
     )
 
 
-@dataclass
+@model
 class ChangeConfiguration(WireType):
     """The element ``ChangeConfiguration`` of a request."""
 
@@ -57,14 +67,14 @@ class ChangeConfiguration(WireType):
     )
 
 
-@dataclass
+@model
 class UpdateDeploymentStatus(WireType):
     """The element ``UpdateDeploymentStatus`` of a request."""
 
     status: str | None = text("Status", required=True)
 
 
-@dataclass
+@model
 class UpgradeDeployment(WireType):
     """The element ``UpgradeDeployment`` of a request."""
 
@@ -81,14 +91,14 @@ class UpgradeDeployment(WireType):
     )
 
 
-@dataclass
+@model
 class WalkUpgradeDomain(WireType):
     """The element ``WalkUpgradeDomain``."""
 
     upgrade_domain: int | None = integer("UpgradeDomain", required=True)
 
 
-@dataclass
+@model
 class RollbackUpdateOrUpgrade(WireType):
     """The element ``RollbackUpdateOrUpgrade``."""
 
@@ -96,7 +106,7 @@ class RollbackUpdateOrUpgrade(WireType):
     force: bool | None = boolean("Force", required=True)
 
 
-@dataclass
+@model
 class Swap(WireType):
     """The element ``Swap``."""
 
@@ -104,28 +114,28 @@ class Swap(WireType):
     source_deployment: str | None = text("SourceDeployment", required=True)
 
 
-@dataclass
+@model
 class RoleInstances(WireType):
     """The element ``RoleInstances`` of a request."""
 
     names: list[str] = names("Name")
 
 
-@dataclass
+@model
 class StartRoleOperation(WireType):
     """The element ``StartRoleOperation`` of a request."""
 
     operation_type: str | None = text("OperationType", "StartRoleOperation")
 
 
-@dataclass
+@model
 class RestartRoleOperation(WireType):
     """The element ``RestartRoleOperation`` of a request."""
 
     operation_type: str | None = text("OperationType", "RestartRoleOperation")
 
 
-@dataclass
+@model
 class ShutdownRoleOperation(WireType):
     """The element ``ShutdownRoleOperation`` of a request."""
 
@@ -133,7 +143,7 @@ class ShutdownRoleOperation(WireType):
     post_shutdown_action: str | None = text("PostShutdownAction")
 
 
-@dataclass
+@model
 class CaptureRoleOperation(WireType):
     """The element ``CaptureRoleOperation`` of a request."""
 
@@ -146,7 +156,7 @@ class CaptureRoleOperation(WireType):
     target_image_name: str | None = text("TargetImageName", required=True)
 
 
-@dataclass
+@model
 class CaptureRoleAsVMImageOperation(WireType):
     """The element ``CaptureRoleAsVMImageOperation`` of a request."""
 
@@ -160,7 +170,7 @@ class CaptureRoleAsVMImageOperation(WireType):
     recommended_vm_size: str | None = text("RecommendedVMSize")
 
 
-@dataclass
+@model
 class StartRolesOperation(WireType):
     """The element ``StartRolesOperation`` of a request."""
 
@@ -168,7 +178,7 @@ class StartRolesOperation(WireType):
     roles: list[str] | None = strings("Roles", "Name", absent=True, required=True)
 
 
-@dataclass
+@model
 class ShutdownRolesOperation(WireType):
     """The element ``ShutdownRolesOperation`` of a request."""
 
@@ -177,7 +187,7 @@ class ShutdownRolesOperation(WireType):
     post_shutdown_action: str | None = text("PostShutdownAction", required=True)
 
 
-@dataclass
+@model
 class CaptureRoleAsVMImage(WireType):
     """What ``capture_vm_image`` is told of the image to make; it goes as ``CaptureRoleAsVMImageOperation``."""
 
@@ -190,7 +200,7 @@ class CaptureRoleAsVMImage(WireType):
     recommended_vm_size: str | None = text("RecommendedVMSize")
 
 
-@dataclass
+@model
 class AsynchronousOperationResult(WireType):
     """The request id of a change that was accepted; no element of the API."""
 

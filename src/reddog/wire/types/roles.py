@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reddog.wire._schema import (
@@ -14,6 +13,7 @@ from reddog.wire._schema import (
     elements,
     encoded,
     integer,
+    model,
     number,
     strings,
     text,
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from reddog.wire.types.hosted_services import Certificates
 
 
-@dataclass
+@model
 class RoleList(Collection["Role"]):
     """The element ``RoleList``."""
 
     roles: list[Role] = elements("Role")
 
 
-@dataclass
+@model
 class Role(WireType):
     """The element ``Role``."""
 
@@ -60,7 +60,7 @@ class Role(WireType):
     migration_state: str | None = text("MigrationState")
 
 
-@dataclass
+@model
 class PersistentVMRole(WireType):
     """The element ``PersistentVMRole``."""
 
@@ -88,14 +88,14 @@ class PersistentVMRole(WireType):
     migration_state: str | None = text("MigrationState")
 
 
-@dataclass
+@model
 class ConfigurationSets(Collection["ConfigurationSet"]):
     """The element ``ConfigurationSets``."""
 
     configuration_sets: list[ConfigurationSet] = elements("ConfigurationSet")
 
 
-@dataclass
+@model
 class ConfigurationSet(WireType):
     """The element ``NetworkConfigurationSet``."""
 
@@ -118,7 +118,7 @@ class ConfigurationSet(WireType):
     role_type: str | None = text("RoleType", "")
 
 
-@dataclass
+@model
 class ConfigurationSetInputEndpoints(Collection["ConfigurationSetInputEndpoint"]):
     """The element ``InputEndpoints``."""
 
@@ -129,7 +129,7 @@ class ConfigurationSetInputEndpoints(Collection["ConfigurationSetInputEndpoint"]
     )
 
 
-@dataclass
+@model
 class ConfigurationSetInputEndpoint(WireType):
     """The element ``InputEndpoint``."""
 
@@ -165,7 +165,7 @@ class ConfigurationSetInputEndpoint(WireType):
     virtual_ip_name: str | None = text("VirtualIPName")
 
 
-@dataclass
+@model
 class LoadBalancerProbe(WireType):
     """The element ``LoadBalancerProbe``."""
 
@@ -176,21 +176,21 @@ class LoadBalancerProbe(WireType):
     timeout_in_seconds: int | None = integer("TimeoutInSeconds")
 
 
-@dataclass
+@model
 class EndpointAcl(WireType):
     """The element ``EndpointAcl``."""
 
     rules: AclRules | None = element("Rules", "AclRules", absent=True, required=True)
 
 
-@dataclass
+@model
 class AclRules(Collection["AclRule"]):
     """The element ``AclRules``."""
 
     rules: list[AclRule] = elements("Rule", "AclRule")
 
 
-@dataclass
+@model
 class AclRule(WireType):
     """The element ``AclRule``."""
 
@@ -200,14 +200,14 @@ class AclRule(WireType):
     description: str | None = text("Description")
 
 
-@dataclass
+@model
 class PublicIPs(Collection["PublicIP"]):
     """The element ``PublicIPs``."""
 
     public_ips: list[PublicIP] = elements("PublicIP")
 
 
-@dataclass
+@model
 class PublicIP(WireType):
     """The element ``PublicIP``."""
 
@@ -218,14 +218,14 @@ class PublicIP(WireType):
     fqdns: list[str] | None = strings("Fqdns", "Fqdn", absent=True)
 
 
-@dataclass
+@model
 class NetworkInterfaces(Collection["NetworkInterface"]):
     """The element ``NetworkInterfaces``."""
 
     network_interfaces: list[NetworkInterface] = elements("NetworkInterface")
 
 
-@dataclass
+@model
 class NetworkInterface(WireType):
     """The element ``NetworkInterface``."""
 
@@ -237,14 +237,14 @@ class NetworkInterface(WireType):
     ip_forwarding: str | None = text("IPForwarding")
 
 
-@dataclass
+@model
 class IPConfigurations(Collection["IPConfiguration"]):
     """The element ``IPConfigurations``."""
 
     ip_configurations: list[IPConfiguration] = elements("IPConfiguration")
 
 
-@dataclass
+@model
 class IPConfiguration(WireType):
     """The element ``IPConfiguration``."""
 
@@ -252,14 +252,14 @@ class IPConfiguration(WireType):
     static_virtual_network_ip_address: str | None = text("StaticVirtualNetworkIPAddress")
 
 
-@dataclass
+@model
 class ResourceExtensionReferences(Collection["ResourceExtensionReference"]):
     """The element ``ResourceExtensionReferences``."""
 
     resource_extension_references: list[ResourceExtensionReference] = elements("ResourceExtensionReference")
 
 
-@dataclass
+@model
 class ResourceExtensionReference(WireType):
     """The element ``ResourceExtensionReference``."""
 
@@ -275,7 +275,7 @@ class ResourceExtensionReference(WireType):
     certificates: Certificates | None = element("Certificates", "Certificates")
 
 
-@dataclass
+@model
 class ResourceExtensionParameterValues(Collection["ResourceExtensionParameterValue"]):
     """The element ``ResourceExtensionParameterValues``."""
 
@@ -284,7 +284,7 @@ class ResourceExtensionParameterValues(Collection["ResourceExtensionParameterVal
     )
 
 
-@dataclass
+@model
 class ResourceExtensionParameterValue(WireType):
     """The element ``ResourceExtensionParameterValue``."""
 
@@ -293,14 +293,14 @@ class ResourceExtensionParameterValue(WireType):
     type: str | None = text("Type", "")
 
 
-@dataclass
+@model
 class DataVirtualHardDisks(Collection["DataVirtualHardDisk"]):
     """The element ``DataVirtualHardDisks``."""
 
     data_virtual_hard_disks: list[DataVirtualHardDisk] = elements("DataVirtualHardDisk")
 
 
-@dataclass
+@model
 class DataVirtualHardDisk(WireType):
     """The element ``DataVirtualHardDisk``."""
 
@@ -325,7 +325,7 @@ class DataVirtualHardDisk(WireType):
     io_type: str | None = text("IOType")
 
 
-@dataclass
+@model
 class OSVirtualHardDisk(WireType):
     """The element ``OSVirtualHardDisk``."""
 
@@ -352,7 +352,7 @@ class OSVirtualHardDisk(WireType):
     resized_size_in_gb: int | None = integer("ResizedSizeInGB")
 
 
-@dataclass
+@model
 class VMImageInput(WireType):
     """The element ``VMImageInput`` of a request."""
 
@@ -362,21 +362,21 @@ class VMImageInput(WireType):
     )
 
 
-@dataclass
+@model
 class OSDiskResize(WireType):
     """The element ``OSDiskResize`` of a request."""
 
     resized_size_in_gb: int | None = integer("ResizedSizeInGB")
 
 
-@dataclass
+@model
 class DataDiskResizes(Collection["DataDiskResize"]):
     """The element ``DataDiskResizes`` of a request."""
 
     data_disk_configurations: list[DataDiskResize] = elements("DataDiskConfiguration", "DataDiskResize")
 
 
-@dataclass
+@model
 class DataDiskResize(WireType):
     """The element ``DataDiskResize`` of a request."""
 
@@ -384,7 +384,7 @@ class DataDiskResize(WireType):
     resized_size_in_gb: int | None = integer("ResizedSizeInGB")
 
 
-@dataclass
+@model
 class DebugSettings(WireType):
     """The element ``DebugSettings``."""
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from reddog.wire._schema import Scalar, boolean, text
+from reddog.wire._schema import Scalar, boolean, model, text
 
 
-@dataclass
+@model
 class SerializedString(Scalar):
     """The answer ``string``."""
 
@@ -16,7 +14,7 @@ class SerializedString(Scalar):
     value: str | None = text("string", "")
 
 
-@dataclass
+@model
 class SerializedBoolean(Scalar):
     """The answer ``boolean``."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reddog.wire._schema import (
     Collection,
     WireType,
@@ -12,20 +10,21 @@ from reddog.wire._schema import (
     element,
     elements,
     encoded,
+    model,
     pairs,
     strings,
     text,
 )
 
 
-@dataclass
+@model
 class StorageServices(Collection["StorageService"]):
     """The element ``StorageServices``."""
 
     storage_services: list[StorageService] = elements("StorageService")
 
 
-@dataclass
+@model
 class StorageService(WireType):
     """The element ``StorageService``."""
 
@@ -40,7 +39,7 @@ class StorageService(WireType):
     migration_state: str | None = text("MigrationState")
 
 
-@dataclass
+@model
 class StorageAccountProperties(WireType):
     """The element ``StorageServiceProperties``."""
 
@@ -65,14 +64,14 @@ class StorageAccountProperties(WireType):
     account_type: str | None = text("AccountType", "")
 
 
-@dataclass
+@model
 class CustomDomains(Collection["CustomDomain"]):
     """The element ``CustomDomains``."""
 
     custom_domains: list[CustomDomain] = elements("CustomDomain")
 
 
-@dataclass
+@model
 class CustomDomain(WireType):
     """The element ``CustomDomain``."""
 
@@ -80,7 +79,7 @@ class CustomDomain(WireType):
     use_sub_domain_name: bool | None = boolean("UseSubDomainName")
 
 
-@dataclass
+@model
 class StorageServiceKeys(WireType):
     """The element ``StorageServiceKeys``."""
 
@@ -88,14 +87,14 @@ class StorageServiceKeys(WireType):
     secondary: str | None = data("Secondary", "", secret=True)
 
 
-@dataclass
+@model
 class RegenerateKeys(WireType):
     """The element ``RegenerateKeys`` of a request."""
 
     key_type: str | None = text("KeyType", required=True)
 
 
-@dataclass
+@model
 class CreateStorageServiceInput(WireType):
     """The element ``CreateStorageServiceInput`` of a request."""
 
@@ -110,7 +109,7 @@ class CreateStorageServiceInput(WireType):
     account_type: str | None = text("AccountType")
 
 
-@dataclass
+@model
 class UpdateStorageServiceInput(WireType):
     """The element ``UpdateStorageServiceInput`` of a request."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reddog.wire._schema import (
@@ -15,6 +14,7 @@ from reddog.wire._schema import (
     elements,
     encoded,
     integer,
+    model,
     number,
     pairs,
     strings,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reddog.wire.types.storage_accounts import StorageServices
 
 
-@dataclass
+@model
 class ComputeCapabilities(WireType):
     """The element ``ComputeCapabilities``."""
 
@@ -34,7 +34,7 @@ class ComputeCapabilities(WireType):
     virtual_machines_role_sizes: list[str] | None = strings("VirtualMachinesRoleSizes", "RoleSize")
 
 
-@dataclass
+@model
 class OperationError(WireType):
     """The element ``Error``."""
 
@@ -52,14 +52,14 @@ class OperationError(WireType):
     inner_errors: str | None = text("InnerErrors")
 
 
-@dataclass
+@model
 class ConfigurationWarnings(Collection["ConfigurationWarning"]):
     """The element ``ConfigurationWarnings``."""
 
     configuration_warnings: list[ConfigurationWarning] = elements("ConfigurationWarning")
 
 
-@dataclass
+@model
 class ConfigurationWarning(WireType):
     """The element ``ConfigurationWarning``."""
 
@@ -67,7 +67,7 @@ class ConfigurationWarning(WireType):
     warning_message: str | None = text("WarningMessage")
 
 
-@dataclass
+@model
 class Operation(WireType):
     """The element ``Operation``."""
 
@@ -77,7 +77,7 @@ class Operation(WireType):
     error: OperationError | None = element("Error", "OperationError")
 
 
-@dataclass
+@model
 class AvailabilityResponse(WireType):
     """The element ``AvailabilityResponse``."""
 
@@ -85,14 +85,14 @@ class AvailabilityResponse(WireType):
     reason: str | None = text("Reason", "")
 
 
-@dataclass
+@model
 class Subscriptions(Collection["Subscription"]):
     """The element ``Subscriptions``."""
 
     subscriptions: list[Subscription] = elements("Subscription")
 
 
-@dataclass
+@model
 class Subscription(WireType):
     """The element ``Subscription``."""
 
@@ -129,7 +129,7 @@ class Subscription(WireType):
     max_routes_per_route_table: int | None = integer("MaxRoutesPerRouteTable")
 
 
-@dataclass
+@model
 class SubscriptionOperationCollection(WireType):
     """The element ``SubscriptionOperationCollection``."""
 
@@ -139,14 +139,14 @@ class SubscriptionOperationCollection(WireType):
     continuation_token: str | None = text("ContinuationToken", "")
 
 
-@dataclass
+@model
 class SubscriptionOperations(Collection["SubscriptionOperation"]):
     """The element ``SubscriptionOperations``."""
 
     subscription_operations: list[SubscriptionOperation] = elements("SubscriptionOperation")
 
 
-@dataclass
+@model
 class SubscriptionOperation(WireType):
     """The element ``SubscriptionOperation``."""
 
@@ -165,7 +165,7 @@ class SubscriptionOperation(WireType):
     operation_kind: str | None = text("OperationKind", "")
 
 
-@dataclass
+@model
 class SubscriptionOperationStatus(WireType):
     """The element ``OperationStatus``."""
 
@@ -177,7 +177,7 @@ class SubscriptionOperationStatus(WireType):
     error: OperationError | None = element("Error", "OperationError", absent=True)
 
 
-@dataclass
+@model
 class OperationCaller(WireType):
     """The element ``OperationCaller``."""
 
@@ -187,14 +187,14 @@ class OperationCaller(WireType):
     client_ip: str | None = text("ClientIP", "")
 
 
-@dataclass
+@model
 class SubscriptionCertificates(Collection["SubscriptionCertificate"]):
     """The element ``SubscriptionCertificates``."""
 
     subscription_certificates: list[SubscriptionCertificate] = elements("SubscriptionCertificate")
 
 
-@dataclass
+@model
 class SubscriptionCertificate(WireType):
     """The element ``SubscriptionCertificate``."""
 
@@ -208,14 +208,14 @@ class SubscriptionCertificate(WireType):
     created: str | None = text("Created", "")
 
 
-@dataclass
+@model
 class Locations(Collection["Location"]):
     """The element ``Locations``."""
 
     locations: list[Location] = elements("Location")
 
 
-@dataclass
+@model
 class Location(WireType):
     """The element ``Location``."""
 
@@ -228,7 +228,7 @@ class Location(WireType):
     )
 
 
-@dataclass
+@model
 class StorageCapabilities(WireType):
     """The element ``StorageCapabilities``."""
 
@@ -237,14 +237,14 @@ class StorageCapabilities(WireType):
     )
 
 
-@dataclass
+@model
 class RoleSizes(Collection["RoleSize"]):
     """The element ``RoleSizes``."""
 
     role_sizes: list[RoleSize] = elements("RoleSize")
 
 
-@dataclass
+@model
 class RoleSize(WireType):
     """The element ``RoleSize``."""
 
@@ -259,14 +259,14 @@ class RoleSize(WireType):
     virtual_machine_resource_disk_size_in_mb: int | None = integer("VirtualMachineResourceDiskSizeInMb", 0)
 
 
-@dataclass
+@model
 class OperatingSystems(Collection["OperatingSystem"]):
     """The element ``OperatingSystems``."""
 
     operating_systems: list[OperatingSystem] = elements("OperatingSystem")
 
 
-@dataclass
+@model
 class OperatingSystem(WireType):
     """The element ``OperatingSystem``."""
 
@@ -278,14 +278,14 @@ class OperatingSystem(WireType):
     family_label: str | None = encoded("FamilyLabel", "")
 
 
-@dataclass
+@model
 class OperatingSystemFamilies(Collection["OperatingSystemFamily"]):
     """The element ``OperatingSystemFamilies``."""
 
     operating_system_families: list[OperatingSystemFamily] = elements("OperatingSystemFamily")
 
 
-@dataclass
+@model
 class OperatingSystemFamily(WireType):
     """The element ``OperatingSystemFamily``."""
 
@@ -294,14 +294,14 @@ class OperatingSystemFamily(WireType):
     operating_systems: OperatingSystems | None = element("OperatingSystems", "OperatingSystems")
 
 
-@dataclass
+@model
 class AffinityGroups(Collection["AffinityGroup"]):
     """The element ``AffinityGroups``."""
 
     affinity_groups: list[AffinityGroup] = elements("AffinityGroup")
 
 
-@dataclass
+@model
 class AffinityGroup(WireType):
     """The element ``AffinityGroup``."""
 
@@ -318,7 +318,7 @@ class AffinityGroup(WireType):
     )
 
 
-@dataclass
+@model
 class CreateAffinityGroup(WireType):
     """The element ``CreateAffinityGroup`` of a request."""
 
@@ -328,7 +328,7 @@ class CreateAffinityGroup(WireType):
     location: str | None = text("Location", required=True)
 
 
-@dataclass
+@model
 class UpdateAffinityGroup(WireType):
     """The element ``UpdateAffinityGroup`` of a request."""
 
