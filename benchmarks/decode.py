@@ -27,6 +27,7 @@ SHARED = Path(os.environ.get("REDDOG_SHARED") or Path(__file__).resolve().parent
 RECORDINGS = SHARED / "transcripts" / "service-management-2015.jsonl.xz"
 LEGACY = ("azure-servicemanagement-legacy==0.20.8", "setuptools<70")
 LEAST_RATIO = 35.0
+TURNS = 3
 LEGACY_SCRIPT = """
 import sys, time
 from azure.servicemanagement import Images
@@ -116,6 +117,20 @@ def legacy_seconds(document: bytes, count: int, rounds: int) -> float | None:
     return min(float(seconds) for _, seconds in lines)
 
 
+def measure(
+    document: bytes, count: int, readers: dict[str, Callable[[], object]], rounds: int
+) -> tuple[float | None, dict[str, float]]:
+    """Seconds of the legacy client and of the readers; they take turns, since other work comes and goes."""
+    legacy: float | None = None
+    fastest = dict.fromkeys(readers, float("inf"))
+    for _ in range(TURNS):
+        seconds = legacy_seconds(document, count, max(2, rounds // 10))
+        legacy = seconds if legacy is None or seconds is None else min(legacy, seconds)
+        for name, work in readers.items():
+            fastest[name] = min(fastest[name], best(work, rounds))
+    return legacy, fastest
+
+
 def show(name: str, seconds: float, base: float | None) -> None:
     """Print one line."""
     ratio = f"{base / seconds:8.1f} x the legacy client" if base else ""
@@ -133,22 +148,21 @@ def main() -> int:
     document = document or synthetic()
     images = wire.decode(wire.Images, document)
     print(f"{len(images)} images, {len(document) / 1e3:.0f} kB ({source})")
-    legacy = legacy_seconds(document, len(images), max(2, options.rounds // 10))
-    ours = best(lambda: wire.decode(wire.Images, document), options.rounds)
+    readers: dict[str, Callable[[], object]] = {
+        "reddog, client's reader": lambda: wire.decode(wire.Images, document),
+        "reddog, service's reader": lambda: wire.decode(wire.Images, document, strict=True),
+        "lxml alone, parsing only": lambda: etree.fromstring(document),
+    }
+    legacy, fastest = measure(document, len(images), readers, options.rounds)
     if legacy is not None:
         show("legacy client 0.20.8", legacy, None)
-    show("reddog, client's reader", ours, legacy)
-    show("reddog, service's reader", best(lambda: _strictly(document), options.rounds), legacy)
-    show("lxml alone, parsing only", best(lambda: etree.fromstring(document), options.rounds), legacy)
+    for name, seconds in fastest.items():
+        show(name, seconds, legacy)
     print(f"target: {LEAST_RATIO:.0f} x the legacy client (client's reader)")
     if legacy is None:
         print("the target cannot be judged without the legacy client", file=sys.stderr)
         return int(options.check)
-    return int(options.check and legacy / ours < LEAST_RATIO)
-
-
-def _strictly(document: bytes) -> wire.Images:
-    return wire.decode(wire.Images, document, strict=True)
+    return int(options.check and legacy / next(iter(fastest.values())) < LEAST_RATIO)
 
 
 if __name__ == "__main__":
