@@ -88,17 +88,17 @@ def create_virtual_machine(
         network_config=network,
         role_size="Small",
     )
-    sms.wait_for_operation_status(result.request_id, progress_callback=None)
+    sms.wait_for_operation_status(result.request_id, timeout=300, sleep_interval=1, progress_callback=None)
 
 
 def wait_until_ready(sms: ServiceManagementService, service: str, timeout: float = 300.0) -> tuple[str, str]:
     say("Waiting for the virtual machine to boot")
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
-        instance = sms.get_deployment_by_name(service, service).role_instance_list[0]
-        if instance.instance_status == "ReadyRole":
-            endpoint = instance.instance_endpoints[0]
-            return endpoint.vip, endpoint.public_port
+        for instance in sms.get_deployment_by_name(service, service).role_instance_list or ():
+            if instance.instance_status == "ReadyRole" and instance.instance_endpoints:
+                endpoint = instance.instance_endpoints[0]
+                return endpoint.vip, endpoint.public_port
         time.sleep(0.5)
     sys.exit("The virtual machine did not become ready; see: reddog vm console " + service)
 

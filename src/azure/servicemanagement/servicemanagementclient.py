@@ -263,7 +263,7 @@ class _ServiceManagementClient:
 
     def wait_for_operation_status(
         self,
-        request_id: str,
+        request_id: str | None,
         wait_for_status: str = "Succeeded",
         timeout: float = 30,
         sleep_interval: float = 5,
@@ -299,7 +299,7 @@ class _ServiceManagementClient:
             time.sleep(sleep_interval)
         return _failed(_ERROR_ASYNC_OP_TIMEOUT, result, elapsed, failure_callback)
 
-    def get_operation_status(self, request_id: str) -> Operation:
+    def get_operation_status(self, request_id: str | None) -> Operation:
         """Return how an operation stands (Get Operation Status).
 
         request_id: of the request that started it.
