@@ -95,10 +95,8 @@ class _BlobService:
             raise
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
-            error = StorageError(
-                "InternalError", 500, "The server encountered an internal error. Please retry."
-            )
-            return _refusal(request, error)
+            message = "The server encountered an internal error. Please retry."
+            return _refusal(request, StorageError("InternalError", 500, message))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         account, path, path_style = self._target(request)
@@ -181,7 +179,7 @@ def _permit_anybody(request: BlobRequest, permission: str) -> None:
         return
     if request.container and container is not None and public and reads:
         raise StorageError("ResourceNotFound", 404, "The specified resource does not exist.")
-    message = "Server failed to authenticate the request. Please refer to the information in the www-authenticate header."
+    message = "Server failed to authenticate the request. See the information in the www-authenticate header."
     raise StorageError("NoAuthenticationInformation", 401, message)
 
 

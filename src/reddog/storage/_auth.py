@@ -172,7 +172,7 @@ def _is_signed(text: str, signature: str, keys: Sequence[str]) -> bool:
         hmac.new(base64.b64decode(key), text.encode("utf-8", "surrogateescape"), hashlib.sha256).digest()
         for key in keys
     )
-    return any([hmac.compare_digest(given, one) for one in expected])
+    return any(hmac.compare_digest(given, one) for one in expected)
 
 
 # -- Shared access signatures ----------------------------------------------------------------------------

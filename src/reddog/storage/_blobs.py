@@ -122,7 +122,7 @@ async def head(request: BlobRequest) -> web.StreamResponse:
     headers = described(request, blob)
     if blob.headers.get("Content-MD5"):
         headers["Content-MD5"] = blob.headers["Content-MD5"]
-    response = web.Response(status=200, headers=headers)
+    response = web.StreamResponse(status=200, headers=headers)
     response.content_length = blob.size
     return response
 

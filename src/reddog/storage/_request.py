@@ -158,11 +158,10 @@ def _wants_absence(headers: Mapping[str, str]) -> bool:
 
 def _failed_condition(headers: Mapping[str, str], item: Blob | Container | None, prefix: str) -> str | None:
     match, none_match = headers.get(f"{prefix}If-Match"), headers.get(f"{prefix}If-None-Match")
-    if match is not None and (item is None or (match.strip() != "*" and item.etag not in _etags(match))):
+    if match is not None and (item is None or not _is_among(item.etag, match)):
         return "If-Match"
-    if none_match is not None and item is not None:
-        if none_match.strip() == "*" or item.etag in _etags(none_match):
-            return "If-None-Match"
+    if none_match is not None and item is not None and _is_among(item.etag, none_match):
+        return "If-None-Match"
     unmodified = _time(headers, f"{prefix}If-Unmodified-Since")
     if unmodified is not None and item is not None and int(item.modified) > unmodified:
         return "If-Unmodified-Since"
@@ -172,9 +171,10 @@ def _failed_condition(headers: Mapping[str, str], item: Blob | Container | None,
     return None
 
 
-def _etags(value: str) -> list[str]:
+def _is_among(etag: str, value: str) -> bool:
+    """Whether a condition's value, one or several tags or `*`, names the tag."""
     given = (tag.strip().removeprefix("W/") for tag in value.split(","))
-    return [tag if tag.startswith('"') else f'"{tag}"' for tag in given]
+    return value.strip() == "*" or any(etag.strip('"') == tag.strip('"') for tag in given)
 
 
 def _time(headers: Mapping[str, str], name: str) -> float | None:
