@@ -101,6 +101,11 @@ def test_a_missing_query_is_told():
     assert caught.value.status == 400
 
 
+def test_parameters_that_belong_together_are_told_together():
+    with pytest.raises(wire.ServiceError, match=r"incorrectly: StartTime and EndTime\.$"):
+        wire.route("GET", f"/{SUBSCRIPTION}/operations", {"StartTime": "2015-06-30T00:00:00Z"})
+
+
 def test_an_unknown_operation_document_is_told_with_those_that_are_known():
     with pytest.raises(wire.ServiceError, match=r"StartRoleOperation.*not DanceOperation") as caught:
         wire.route("POST", ROLES, {}, "DanceOperation")

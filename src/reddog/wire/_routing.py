@@ -141,8 +141,8 @@ def _choose(candidates: list[_Entry], query: Mapping[str, str], body_root: str |
     given = {name.lower(): value for name, value in query.items()}
     fitting = [entry for entry in candidates if entry.fits(given)]
     if not fitting:
-        wanted = {f"{k}={v}" for entry in candidates for k, v in entry.operation.required_query.items()}
-        raise errors.MISSING_QUERY_PARAMETER(parameter=" or ".join(sorted(wanted)))
+        wanted = sorted({_wanted(entry.operation) for entry in candidates})
+        raise errors.MISSING_QUERY_PARAMETER(parameter=" or ".join(wanted))
     fitting = [entry for entry in fitting if len(entry.query) == len(fitting[0].query)]
     if len(fitting) == 1 or body_root is None:
         return fitting[0]
@@ -151,3 +151,9 @@ def _choose(candidates: list[_Entry], query: Mapping[str, str], body_root: str |
             return entry
     expected = " or ".join(sorted({entry.operation.request_root for entry in fitting}))
     raise errors.WRONG_ROOT(expected=expected, found=body_root)
+
+
+def _wanted(operation: Operation) -> str:
+    """What an operation's query has to say, for people: ``comp=config``, or ``StartTime and EndTime``."""
+    query = operation.required_query
+    return " and ".join(name if value.startswith("{") else f"{name}={value}" for name, value in query.items())
