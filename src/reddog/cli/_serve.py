@@ -13,16 +13,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from reddog.cli import _running
 from reddog.cli._output import CommandError
+from reddog.profile import Profile, remove_profile, write_profile
 from reddog.settings import Settings
 
 READY_TIMEOUT = 60.0  # seconds for a cloud in the background to answer; images are built before it starts
 STOP_TIMEOUT = 60.0
 LOG_SIZE = 10_000_000
+log = logging.getLogger("reddog.cli")
 
 Summary = Mapping[str, Any]
 
@@ -65,11 +68,21 @@ async def _serve(settings: Settings, on_ready: Callable[[Summary], None]) -> Non
         raise CommandError(error.message, error.remedy) from None
     try:
         _running.record(settings.data_dir, summary)
+        _tell_programs(summary)
         on_ready(summary)
         await stopping.wait()
     finally:
+        remove_profile(str(settings.data_dir))
         _running.forget(settings.data_dir)
         await cloud.stop()
+
+
+def _tell_programs(summary: Summary) -> None:
+    """Leave the profile by which programs find this cloud without being told its host."""
+    try:
+        write_profile(Profile(**{field.name: summary[field.name] for field in fields(Profile)}))
+    except OSError as error:
+        log.warning("The profile cannot be written (%s): programs must be told the cloud's host.", error)
 
 
 def run_detached(settings: Settings, arguments: list[str]) -> Summary:

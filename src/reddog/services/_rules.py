@@ -17,6 +17,7 @@ LONGEST_DESCRIPTION = 1024
 MOST_PROPERTIES = 50
 _PROPERTY_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 LONGEST_PROPERTY = 255
+SYNCHRONOUS_WAIT = 60.0  # seconds
 _PLACEHOLDER = re.compile(r"\{([^}]+)\}")
 _RESOURCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,510}[A-Za-z0-9_])?")
 
@@ -24,7 +25,9 @@ _RESOURCE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,510}[A-Za-z0-9_])?")
 def accept(engine: Engine, call: Call, change: Callable[[Tx], T]) -> T:
     """Make the change that a call asks for; its operation has the call's request id.
 
-    :raises ServiceError: whatever `change` raises; nothing has happened then.
+    A synchronous operation has ended when this returns, so that it is polled as Succeeded at once.
+
+    :raises ServiceError: whatever `change` raises, or why a synchronous operation has failed and been undone.
     """
     request = OperationRequest(
         id=call.request_id,
@@ -33,7 +36,19 @@ def accept(engine: Engine, call: Call, change: Callable[[Tx], T]) -> T:
         object_id=object_path(call),
         caller={"thumbprint": call.thumbprint, "client_ip": call.client_ip},
     )
-    return engine.accept(request, change)
+    result = engine.accept(request, change)
+    if not call.operation.asynchronous:
+        _await_end(engine, call.request_id)
+    return result
+
+
+def _await_end(engine: Engine, operation_id: str) -> None:
+    try:
+        record = engine.wait(operation_id, SYNCHRONOUS_WAIT)
+    except TimeoutError:
+        return  # it goes on, and can be polled
+    if record.failure is not None:
+        raise ServiceError(**record.failure)
 
 
 def object_path(call: Call) -> str:

@@ -109,7 +109,6 @@ class StorageAccounts:
             tx.set_goal(KIND, row.key, {**row.goal, which: new_key()})
 
         _rules.accept(self._engine, call, change)
-        self._wait(call)
         return self.keys(call)
 
     def create(self, call: Call) -> Reply:
@@ -193,9 +192,6 @@ class StorageAccounts:
 
     def _row(self, call: Call) -> Resource:
         return self._read(lambda reader: _owned(reader, call))
-
-    def _wait(self, call: Call) -> None:
-        self._engine.wait(call.request_id, 30.0)
 
     def _shown(self, row: Resource) -> StorageService:
         return only(
@@ -293,13 +289,14 @@ def _account_type(body: Any) -> str:
 
 def _media_in(reader: Reader, row: Resource) -> int:
     """How many containers of the account hold disks or images."""
-    links = (
-        link
-        for kind in MEDIA_KINDS
-        for other in reader.list(kind, row.subscription)
-        for link in other.goal.get("media", ())
-    )
-    return len({link["container"] for link in links if link["account"] == row.key})
+    used = set()
+    for kind in MEDIA_KINDS:
+        for other in reader.list(kind, row.subscription):
+            containers = {link["container"] for link in other.goal["media"] if link["account"] == row.key}
+            if containers and not other.present:
+                raise _rules.locked(other)
+            used |= containers
+    return len(used)
 
 
 def _shown_properties(row: Resource) -> dict[str, str]:
