@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
-import os
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,9 +24,9 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
+from tests import legacy_package
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
-LEGACY = "azure-servicemanagement-legacy==0.20.8"
 
 
 @pytest.fixture(autouse=True)
@@ -277,27 +273,6 @@ def sms(service: Service, client_certificate: Path, trust: None):
 
 
 @pytest.fixture(scope="session")
-def legacy_python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An interpreter that has the published package: REDDOG_LEGACY_PYTHON, or a venv made by pip."""
-    named = os.environ.get("REDDOG_LEGACY_PYTHON")
-    if named:
-        return named
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reddog-tests" / "legacy-0.20.8"
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with open(home.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes run side by side
-        if not (home / "complete").exists():
-            _install_legacy(home)
-    return str(home / "bin" / "python")
-
-
-def _install_legacy(home: Path) -> None:
-    install = [str(home / "bin" / "python"), "-m", "pip", "install", "-q", LEGACY, "setuptools<70"]
-    try:
-        subprocess.run(
-            [sys.executable, "-m", "venv", str(home)], check=True, capture_output=True, timeout=120
-        )
-        subprocess.run(install, check=True, capture_output=True, timeout=180)
-    except (OSError, subprocess.SubprocessError) as error:
-        pytest.skip(f"the published package cannot be installed here: {error}")
-    (home / "complete").touch()
+def legacy_python() -> str:
+    """An interpreter that has the published package."""
+    return legacy_package.find_or_install()
