@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from reddog.wire import errors
 
 # Clients of the old time bring keys of 1024 bits and SHA-1 signatures: those are taken; weak ciphers are not.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:ECDHE+AES:AESGCM:AES:!aNULL:!eNULL:!PSK:!SRP:@SECLEVEL=0"
+_ANY_ANCHOR = int(ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN)
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: an expired certificate gets an answer that says so
+log = logging.getLogger("reddog.frontend")
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,27 @@ class Access:
             raise errors.CERTIFICATE_REQUIRED()
 
 
+class _Handshake(ssl.SSLObject):
+    """Says in the log what a client is told by a TLS alert only."""
+
+    def do_handshake(self) -> None:
+        try:
+            super().do_handshake()
+        except ssl.SSLCertVerificationError as error:
+            log.warning(
+                "A client's certificate was refused: %s. Register it with: reddog cert add FILE.cer",
+                error.verify_message,
+            )
+            raise
+
+
 def _context(server_certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = _Handshake
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.load_cert_chain(server_certificate)
     context.verify_mode = ssl.CERT_OPTIONAL
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags = ssl.VerifyFlags(_ANY_ANCHOR | _NO_CHECK_TIME)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     return context

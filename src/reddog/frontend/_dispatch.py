@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from reddog.engine import Engine, Exists, Locked, Missing
 from reddog.frontend._access import Access
-from reddog.services import Call, Handler, Reply
-from reddog.wire import Match, ServiceError, decode, encode, errors, needs_body_root, root_name, route
+from reddog.services import Call, Handler
+from reddog.wire import (
+    Match,
+    RestOperation,
+    ServiceError,
+    decode,
+    encode,
+    errors,
+    needs_body_root,
+    root_name,
+    route,
+)
 
 LOCK_PATIENCE = 10.0  # seconds to wait for another operation's end before a change is refused
-LOCK_POLL = 0.05
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}")
+LOCK_POLLS = (0.02, 0.5)  # seconds between two looks at a lock, at first and in the end
+WORKERS = 32
+LIST_SUBSCRIPTIONS = "subscriptions"  # the only path that is no subscription's
+_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SERVICE_KINDS = ("hosted_service",)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,7 +46,7 @@ class Request:
     version: str | None
     thumbprint: str
     client_ip: str
-    body: bytes = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True)
@@ -65,60 +80,77 @@ class Dispatcher:
         self._handlers = handlers
         self._engine = engine
         self._patience = patience
+        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="request")
 
-    def match(self, request: Request) -> Match:
-        """The operation that is asked for, by somebody who may ask for it.
+    async def answer(self, request: Request) -> Answer:
+        """Answer a request.
 
-        :raises ServiceError: 403, 400, 404 or 405.
+        What needs little time is done in the event loop, all else in a thread. A change that meets a lock waits
+        a while for it, without holding a thread meanwhile.
+
+        :raises ServiceError: whatever is refused.
         """
+        match = self._match(request)
+        run = partial(self._run, request, match)
+        if _is_quick(match.operation):
+            return run()
+        if request.method == "GET":
+            return await self.in_worker(run)
+        return await self._change(run)
+
+    async def in_worker(self, run: Callable[[], T]) -> T:
+        """Run something that may wait in a thread; it goes on to its end even when the client goes away."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, run)
+
+    def close(self) -> None:
+        """Wait for the handlers that still run."""
+        self._workers.shutdown(wait=True)
+
+    def _match(self, request: Request) -> Match:
+        """The operation that is asked for, by somebody who may ask for it."""
         self._access.check_certificate(request.thumbprint)
         check_version(request.version)
-        subscription = request.path.strip("/").split("/", 1)[0].lower()
-        if subscription != "subscriptions":
-            self._access.check_subscription(request.thumbprint, subscription)
+        path = request.path.strip("/").lower()
+        if path != LIST_SUBSCRIPTIONS:
+            self._access.check_subscription(request.thumbprint, path.split("/", 1)[0])
         root = root_name(request.body) if request.body and needs_body_root(request.path) else None
         return route(request.method, request.path, request.query, root)
 
-    def is_quick(self, match: Match) -> bool:
-        """Whether the answer needs so little time that the event loop may give it."""
-        operation = match.operation
-        return operation.method == "GET" and not operation.name.startswith("List ")
+    def _run(self, request: Request, match: Match) -> Answer:
+        reply = self._handlers[match.operation.name](_call(request, match))
+        body = reply.body
+        if body is not None and not isinstance(body, bytes | Iterator):
+            body = encode(body, reply.root, response=True)
+        return Answer(reply.status or match.operation.success, body or b"", reply.location)
 
-    def run(self, request: Request, match: Match) -> Answer:
-        """Answer. A change that meets a lock waits a while for it.
-
-        :raises ServiceError: whatever the service refuses.
-        """
-        call = _call(request, match)
-        handler = self._handlers[match.operation.name]
-        reply = handler(call) if request.method == "GET" else self._change(handler, call)
-        return _answer(match, reply)
-
-    def _change(self, handler: Handler, call: Call) -> Reply:
-        deadline = time.monotonic() + self._patience
+    async def _change(self, run: Callable[[], Answer]) -> Answer:
+        end = asyncio.get_running_loop().time() + self._patience
         while True:
             try:
-                return handler(call)
+                return await self.in_worker(run)
             except Locked as locked:
-                if not self._wait(locked, deadline):
+                if not await self._freed(locked.operation_id, end):
                     raise conflict(locked) from None
             except (Exists, Missing) as clash:  # it came or went between a check and the change
-                if time.monotonic() > deadline:
+                if not await self._freed("", end):
                     raise errors.CONFLICTING_CHANGE(detail=str(clash)) from None
-                time.sleep(LOCK_POLL)
 
-    def _wait(self, locked: Locked, deadline: float) -> bool:
-        """Wait for the lock to be freed; False when the patience is at its end."""
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return False
-        try:
-            self._engine.wait(locked.operation_id, left)
-        except TimeoutError:
-            return False
-        except KeyError:  # held by work in the background
-            time.sleep(min(left, LOCK_POLL))
-        return True
+    async def _freed(self, operation_id: str, end: float) -> bool:
+        """Wait until an operation has closed, or a moment when it is unknown; False when patience has run out."""
+        loop = asyncio.get_running_loop()
+        pause, longest = LOCK_POLLS
+        while (left := end - loop.time()) > 0:
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, longest)
+            record = self._engine.operation(operation_id) if operation_id else None
+            if record is None or record.finished is not None:
+                return True
+        return False
+
+
+def _is_quick(operation: RestOperation) -> bool:
+    """Whether the answer needs so little time that the event loop may give it."""
+    return operation.method == "GET" and not operation.name.startswith("List ")
 
 
 def check_version(version: str | None) -> None:
@@ -139,31 +171,23 @@ def conflict(locked: Locked) -> ServiceError:
 
 
 def _call(request: Request, match: Match) -> Call:
-    operation = match.operation
     return Call(
-        operation=operation,
+        operation=match.operation,
         subscription=match.params.get("subscription-id", "").lower(),
         request_id=request.id,
         version=request.version or "",
         params=match.params,
         query=request.query,
-        body=_decoded(request, match),
+        body=_decoded(request, match.operation),
         thumbprint=request.thumbprint,
         client_ip=request.client_ip,
     )
 
 
-def _decoded(request: Request, match: Match) -> Any:
-    expected = match.operation.request
+def _decoded(request: Request, operation: RestOperation) -> Any:
+    expected = operation.request
     if expected is None:
         return None
     if not request.body:
-        raise errors.BODY_REQUIRED(root=match.operation.request_root)
+        raise errors.BODY_REQUIRED(root=operation.request_root)
     return decode(expected, request.body, strict=True)
-
-
-def _answer(match: Match, reply: Reply) -> Answer:
-    body = reply.body
-    if body is not None and not isinstance(body, bytes | Iterator):
-        body = encode(body, reply.root, response=True)
-    return Answer(reply.status or match.operation.success, body or b"", reply.location)

@@ -8,14 +8,13 @@ import logging
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from reddog.frontend._access import Access
 from reddog.frontend._dispatch import Answer, Dispatcher, Request
@@ -24,7 +23,7 @@ from reddog.wire import ServiceError, errors
 LARGEST_BODY = 4 << 20  # bytes; the largest request of the API, a certificate or custom data, is far smaller
 BODY_TIMEOUT = 60.0  # seconds for a body to arrive
 KEEP_ALIVE = 120.0  # seconds for which an idle connection is kept
-WORKERS = 32
+LINGER = 2.0  # seconds in which a client that sends what nobody reads may take its answer
 SERVER = "1.0.0 (reddog) Microsoft-HTTPAPI/2.0"
 _HEADERS = {
     "Cache-Control": "no-cache",
@@ -33,7 +32,6 @@ _HEADERS = {
 }
 _XML = "application/xml; charset=utf-8"
 log = logging.getLogger("reddog.frontend")
-T = TypeVar("T")
 
 
 class FrontEnd:
@@ -41,40 +39,56 @@ class FrontEnd:
 
     Args:
         host: The address to listen on; for 127.0.0.1 also ::1, where there is one.
-        port: TCP port.
+        port: TCP port; 0 for any that is free.
         access: Certificates and what they are good for.
-        dispatcher: Answers requests.
+        dispatcher: Answers requests; it is closed with the front end.
         grace: Seconds for requests under way to end when the server stops.
+        body_timeout: Seconds for a request's body to arrive.
     """
 
     def __init__(
-        self, host: str, port: int, *, access: Access, dispatcher: Dispatcher, grace: float = 10.0
+        self,
+        host: str,
+        port: int,
+        *,
+        access: Access,
+        dispatcher: Dispatcher,
+        grace: float = 10.0,
+        body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         self._host = host
-        self._port = port
+        self.port = port
         self._access = access
         self._dispatcher = dispatcher
         self._grace = grace
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="request")
+        self._body_timeout = body_timeout
         self._thumbprints: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
         self._parts = AsyncExitStack()
         self._stopping = False
 
     async def start(self) -> None:
-        """Listen. OSError: the address or the port cannot be had."""
-        server = web.Server(self._handle, keepalive_timeout=KEEP_ALIVE, access_log=None)
+        """Listen. `port` is the real one afterwards.
+
+        :raises OSError: the address or the port cannot be had; nothing is left open.
+        """
+        server = _Server(self._handle, keepalive_timeout=KEEP_ALIVE, lingering_time=LINGER, access_log=None)
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._grace)
         await runner.setup()
         self._parts.push_async_callback(runner.cleanup)
-        for host in self._hosts():
-            site = web.TCPSite(runner, host, self._port, ssl_context=self._access.context, backlog=1024)
-            await site.start()
+        try:
+            for host in self._hosts():
+                site = web.TCPSite(runner, host, self.port, ssl_context=self._access.context, backlog=1024)
+                await site.start()
+                self.port = self.port or runner.addresses[0][1]
+        except OSError:
+            await self._parts.aclose()
+            raise
 
     async def stop(self) -> None:
         """Take no more requests, let those under way end, close the connections."""
         self._stopping = True
         await self._parts.aclose()
-        self._workers.shutdown(wait=True)
+        await asyncio.to_thread(self._dispatcher.close)
 
     def _hosts(self) -> list[str]:
         return [self._host, "::1"] if self._host == "127.0.0.1" and _has_ipv6() else [self._host]
@@ -88,56 +102,53 @@ class FrontEnd:
         except ServiceError as error:
             answer = Answer(error.status, error.to_xml())
         except (ConnectionError, asyncio.CancelledError):
-            log.info("%s %s: the client went away (%s)", request.method, request.path, request_id)
+            log.info("%s %s: the client went away (%s)", request.method, _path(request), request_id)
             raise
         except Exception:
-            log.exception("%s %s failed (%s)", request.method, request.path, request_id)
+            log.exception("%s %s failed (%s)", request.method, _path(request), request_id)
             failure = errors.INTERNAL_ERROR()
             answer = Answer(failure.status, failure.to_xml())
-        milliseconds = 1000 * (time.perf_counter() - began)
-        log.info(
-            "%s %s %s %.1f ms (%s)", request.method, request.path, answer.status, milliseconds, request_id
-        )
+        if log.isEnabledFor(logging.INFO):
+            elapsed = 1000 * (time.perf_counter() - began)
+            line = "%s %s %s %.1f ms (%s)"
+            log.info(line, request.method, _path(request), answer.status, elapsed, request_id)
         return await self._respond(request, request_id, answer)
 
     async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
         if self._stopping:
             raise errors.STOPPING()
-        body = await self._body(request)
+        thumbprint = self._thumbprint(request)
+        if request.body_exists:
+            self._access.check_certificate(thumbprint)  # of strangers, no body is read
         asked = Request(
             id=request_id,
             method=request.method,
-            path=request.rel_url.raw_path,
+            path=_path(request),
             query={name.lower(): value for name, value in request.query.items()},
             version=request.headers.get("x-ms-version"),
-            thumbprint=self._thumbprint(request),
+            thumbprint=thumbprint,
             client_ip=request.remote or "",
-            body=body,
+            body=await self._body(request) if request.body_exists else b"",
         )
-        match = self._dispatcher.match(asked)
-        run = partial(self._dispatcher.run, asked, match)
-        if self._dispatcher.is_quick(match):
-            return run()
-        return await self._in_worker(run)
-
-    async def _in_worker(self, run: Callable[[], T]) -> T:
-        """Run something that may wait in a thread; it goes on to its end even when the client goes away."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, run)
+        return await self._dispatcher.answer(asked)
 
     async def _body(self, request: web.BaseRequest) -> bytes:
-        if not request.body_exists:
-            return b""
         if (request.content_length or 0) > LARGEST_BODY:
             raise errors.BODY_TOO_LARGE(limit=LARGEST_BODY)
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # the answer itself has not begun
         received = bytearray()
         try:
-            async with asyncio.timeout(BODY_TIMEOUT):
+            async with asyncio.timeout(self._body_timeout):
                 async for chunk in request.content.iter_any():
                     received += chunk
                     if len(received) > LARGEST_BODY:
                         raise errors.BODY_TOO_LARGE(limit=LARGEST_BODY)
         except TimeoutError:
-            raise errors.BODY_TIMED_OUT(seconds=int(BODY_TIMEOUT)) from None
+            raise errors.BODY_TIMED_OUT(seconds=f"{self._body_timeout:g}") from None
+        except (web.RequestPayloadError, HttpProcessingError) as error:
+            raise errors.INVALID_REQUEST(detail=str(error)) from None
         return bytes(received)
 
     def _thumbprint(self, request: web.BaseRequest) -> str:
@@ -159,29 +170,56 @@ class FrontEnd:
             headers["Location"] = answer.location
         if answer.body:
             headers["Content-Type"] = _XML
-        if isinstance(answer.body, bytes):
-            response = web.Response(status=answer.status, headers=headers, body=answer.body)
-            if answer.status in (400, 408, 413) and not request.content.is_eof():
-                response.force_close()
-            return response
-        return await self._stream(request, answer, headers)
+        if not isinstance(answer.body, bytes):
+            return await self._stream(request, answer.body, answer.status, headers)
+        response = web.Response(status=answer.status, headers=headers, body=answer.body)
+        if not request.content.is_eof():  # the rest of the body would be taken for the next request
+            response.force_close()
+        return response
 
     async def _stream(
-        self, request: web.BaseRequest, answer: Answer, headers: dict[str, str]
+        self, request: web.BaseRequest, body: Iterator[bytes], status: int, headers: dict[str, str]
     ) -> web.StreamResponse:
         """Send a long list in pieces, made one by one as the client takes them."""
-        response = web.StreamResponse(status=answer.status, headers=headers)
-        response.enable_chunked_encoding()
+        response = web.StreamResponse(status=status, headers=headers)
         await response.prepare(request)
-        assert not isinstance(answer.body, bytes)
-        async for piece in self._pieces(answer.body):
+        async for piece in self._pieces(body):
             await response.write(piece)
         await response.write_eof()
         return response
 
     async def _pieces(self, body: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while piece := await self._in_worker(partial(next, body, b"")):
+        while piece := await self._dispatcher.in_worker(partial(next, body, b"")):
             yield piece
+
+
+class _Connection(web.RequestHandler):
+    """A connection; what is no HTTP is refused in the API's words as well."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        request_id = uuid.uuid4().hex
+        log.info("A request from %s was refused: %s (%s)", request.remote, type(exc).__name__, request_id)
+        failure = errors.INVALID_REQUEST(detail=(message or "").partition("\n")[0].rstrip(":"))
+        headers = {**_HEADERS, "x-ms-request-id": request_id, "Content-Type": _XML}
+        response = web.Response(status=failure.status, headers=headers, body=failure.to_xml())
+        response.force_close()
+        return response
+
+
+class _Server(web.Server):
+    def __call__(self) -> _Connection:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+def _path(request: web.BaseRequest) -> str:
+    """As received: percent-encoded, so that it keeps to one line of the log."""
+    return request.rel_url.raw_path
 
 
 def _has_ipv6() -> bool:

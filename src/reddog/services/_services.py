@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,6 +83,7 @@ class Services:
         self._scratch = settings.scratch
         self._store = store
         self._certificates_changed: Callable[[], None] = lambda: None
+        self._telling = threading.Lock()  # the last one to be told knows of all changes
         self._roles = RoleReconciler(storage, driver, settings.boot_id)
         reconcilers = [
             StorageAccountReconciler(storage),
@@ -116,10 +118,11 @@ class Services:
     def watch_certificates(self, changed: Callable[[], None]) -> None:
         """Have `changed` called now, and whenever a management certificate is added or deleted."""
         self._certificates_changed = changed
-        changed()
+        self._tell_of_certificates()
 
     def _tell_of_certificates(self) -> None:
-        self._certificates_changed()
+        with self._telling:
+            self._certificates_changed()
 
     def managers(self) -> tuple[list[str], list[tuple[str, bytes]]]:
         """Every subscription, and every management certificate: its subscription and its DER bytes."""

@@ -97,6 +97,7 @@ INVALID_VERSION = ErrorKind(
     "The versioning header is not specified or was specified incorrectly. Send x-ms-version: YYYY-MM-DD, for "
     "example 2014-10-01.",
 )
+INVALID_REQUEST = _bad("The request is not valid HTTP: {detail}")
 INVALID_VERB = ErrorKind(
     "InvalidHttpVerb",
     400,
