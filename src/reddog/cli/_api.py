@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-import requests
-from azure.common import AzureException, AzureMissingResourceHttpError
-
-from azure.servicemanagement import ServiceManagementService
 from reddog.cli._output import CommandError, ExitCode
 from reddog.cli._running import RunningCloud
+
+if TYPE_CHECKING:
+    from azure.servicemanagement import ServiceManagementService
 
 
 @contextmanager
 def connect(running: RunningCloud) -> Iterator[ServiceManagementService]:
     """A client of the running cloud; what the service refuses becomes a command's error."""
+    import requests  # slow to import, and most commands need none of it
+    from azure.common import AzureException, AzureMissingResourceHttpError
+
+    from azure.servicemanagement import ServiceManagementService
+
     summary = running.summary
     with requests.Session() as session:
         session.cert = str(summary["certificate"])

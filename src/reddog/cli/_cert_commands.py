@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from reddog import pki
 from reddog.cli import _running
 from reddog.cli._api import connect
 from reddog.cli._options import DataDir, Output, resolve
@@ -25,6 +24,8 @@ def create(
     output: Output = Format.TABLE,
 ) -> None:
     """Make a management certificate: NAME.pem for the client and NAME.cer to register."""
+    from reddog import pki
+
     pem, cer = Path(f"{name}.pem"), Path(f"{name}.cer")
     taken = [str(path) for path in (pem, cer) if path.exists()]
     if taken and not force:
@@ -40,6 +41,8 @@ def add(
     output: Output = Format.TABLE,
 ) -> None:
     """Register a certificate with the running cloud's subscription."""
+    from reddog import pki
+
     try:
         certificate = pki.load_certificate(file)
     except pki.CertificateError as error:

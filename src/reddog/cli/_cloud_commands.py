@@ -15,6 +15,7 @@ from reddog.cli import _power, _running, _serve
 from reddog.cli._images_commands import ensure_platform_image
 from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, Format, show_record, show_rows
+from reddog.cli._power import require_driver
 from reddog.settings import Settings, SettingsError, load
 
 Host = Annotated[
@@ -46,6 +47,7 @@ def up(
             f"A cloud is already running on {directory} (process {running.pid}).",
             "Use it (`reddog status`), stop it (`reddog down`), or choose another --data-dir.",
         )
+    require_driver(settings)
     ensure_platform_image(settings)
     if detach:
         _announce(_serve.run_detached(settings, _arguments(settings)), output, detached=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from azure.servicemanagement import ServiceManagementService
 from reddog.cli._api import connect
 from reddog.cli._output import CommandError, ExitCode
 from reddog.cli._running import RunningCloud
+
+if TYPE_CHECKING:
+    from azure.servicemanagement import ServiceManagementService
 
 
 def machines(running: RunningCloud) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from reddog.cli import _running, _terminal
 from reddog.cli._inventory import find_machine, machines
 from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, ExitCode, Format, show_rows
-from reddog.cloud import machine_console
 
 app = typer.Typer(help="Reach virtual machines: list, console, ssh.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The role's name, or SERVICE/ROLE.")]
@@ -36,9 +35,14 @@ def console(
     ] = False,
 ) -> None:
     """Use a machine's serial console (leave it with Ctrl-])."""
+    from reddog.cloud import CloudError, machine_console
+
     directory = resolve(data_dir)
     row = find_machine(_running.require(directory), name)
-    machine = machine_console(directory, row["service"], row["deployment"], row["name"])
+    try:
+        machine = machine_console(directory, row["service"], row["deployment"], row["name"])
+    except CloudError as error:
+        raise CommandError(error.message, error.remedy) from None
     if log or machine.socket is None or not sys.stdin.isatty():
         sys.stdout.buffer.write(machine.log())
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import shutil
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from reddog.store import Store, StoreError
 
 LEAST_SPACE = 64 << 20  # bytes without which nothing can be kept safely
 AZURE_DOMAIN = "core.windows.net"  # media links of old programs mean the local account of that name
+PORT_ATTEMPTS = 5
 GRACE = 10.0  # seconds for requests under way to end
 SUBSCRIPTION_NAME = "reddog"
 log = logging.getLogger("reddog.cloud")
@@ -50,7 +52,7 @@ class Cloud:
         :raises CloudError: it cannot; nothing is left running.
         """
         try:
-            return await self._start()
+            return await self._start_somewhere()
         except CloudError:
             await self.stop()
             raise
@@ -68,6 +70,19 @@ class Cloud:
     async def stop(self) -> None:
         """Stop answering, finish the requests under way, and let go of the machines without stopping them."""
         await self._parts.aclose()
+
+    async def _start_somewhere(self) -> dict[str, Any]:
+        """Start, on other ports if one that was free a moment ago has been taken meanwhile."""
+        for _ in range(PORT_ATTEMPTS - 1):
+            try:
+                return await self._start()
+            except PortTaken:
+                raise
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                await self.stop()
+        return await self._start()
 
     async def _start(self) -> dict[str, Any]:
         settings = self._settings
