@@ -1,6 +1,6 @@
 """Storage accounts: blobs as files that machines use as disks, served to every Azure storage client."""
 
-from reddog.storage._address import BlobAddress
+from reddog.storage._address import BlobAddress, parse_url
 from reddog.storage._control import BlobProperties, Storage
 from reddog.storage._errors import (
     AccountNotFound,
@@ -25,4 +25,5 @@ __all__ = [
     "NoSpace",
     "Storage",
     "StorageError",
+    "parse_url",
 ]

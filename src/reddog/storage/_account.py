@@ -93,6 +93,16 @@ class Account:
         folder.mkdir(mode=0o700, exist_ok=True)
         return name, folder / name
 
+    @contextmanager
+    def drafting(self) -> Iterator[tuple[str, Path]]:
+        """A new file's name and path; when the block fails, the file is gone."""
+        file, path = self.new_file()
+        try:
+            yield file, path
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
     def path(self, file: str) -> Path:
         """Where a file is."""
         return self._data / file[:2] / file

@@ -52,22 +52,23 @@ def parse_url(url: str, domains: Sequence[str]) -> BlobAddress:
 
     :raises BlobUrlError: it is none of a blob in one of the domains.
     """
+    shown = url.partition("?")[0][:200]  # what follows may hold a signature
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
         _ = parts.port
     except ValueError:
-        raise BlobUrlError(f"{url!r} is not a URL.") from None
+        raise BlobUrlError(f"{shown!r} is not a URL.") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise BlobUrlError(f"{url!r} is not an http or https URL.")
+        raise BlobUrlError(f"{shown!r} is not an http or https URL.")
     path = [unquote(part) for part in parts.path.lstrip("/").split("/")]
     account = account_in_host(host, domains)
     if account is None and _is_local(host):
         account = path.pop(0)
     if account is None or not is_account_name(account):
         known = " or ".join(f"ACCOUNT.blob.{domain}" for domain in domains)
-        raise BlobUrlError(f"{url!r} names no storage account of this cloud. Its host should be {known}.")
-    return _address(url, account, path)
+        raise BlobUrlError(f"{shown!r} names no storage account of this cloud. Its host should be {known}.")
+    return _address(shown, account, path)
 
 
 def _address(url: str, account: str, path: list[str]) -> BlobAddress:

@@ -41,7 +41,7 @@ class Identity:
     """What a caller may do.
 
     owner: everything. permissions: letters of a shared access signature. resources: what it is for: `s`
-    (service), `c` (container), `o` (blob). anonymous: only what is public.
+    (service), `c` (container), `o` (blob), `l` (listing one container). anonymous: only what is public.
     """
 
     owner: bool = False
@@ -207,7 +207,7 @@ def _service_signature(
         raise refused("The shared access signature does not match.")
     terms = _terms(account, query, container)
     _check_bounds(request, terms)
-    resources = "o" if kind in ("b", "bs") else "co"
+    resources = "o" if kind in ("b", "bs") else "lo"  # a container itself takes an account's signature
     return Identity(permissions=terms.get("sp", ""), resources=resources, overrides=_overrides(query))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from aiohttp import web
 from reddog.sparse import copy_sparse
 from reddog.storage import _leases, _transfer
 from reddog.storage._account import disk_errors, sync_file
-from reddog.storage._errors import StorageError, bad_header
+from reddog.storage._errors import StorageError, bad_header, no_overwriting
 from reddog.storage._index import Blob
 from reddog.storage._request import (
     BlobRequest,
@@ -30,6 +31,7 @@ CONTENT_HEADERS = (
     *("Cache-Control", "Content-Disposition"),
 )
 DEFAULT_TYPE = "application/octet-stream"
+LARGEST_PAGE_BLOB = 8 << 40  # bytes
 _LARGEST_HASHED = 4 << 20
 
 
@@ -88,6 +90,13 @@ def check_change(request: BlobRequest, blob: Blob | None) -> None:
     elif request.lease_id is not None:
         _leases.check_read({}, request.lease_id)
     check_conditions(request, blob)
+
+
+def check_replace(request: BlobRequest, blob: Blob | None) -> None:
+    """Lease, conditions and permission of putting a new blob in a blob's place."""
+    check_change(request, blob)
+    if blob is not None and request.permissions is not None and "w" not in request.permissions:
+        raise no_overwriting()
 
 
 async def get(request: BlobRequest) -> web.StreamResponse:
@@ -168,7 +177,7 @@ async def set_properties(request: BlobRequest) -> web.StreamResponse:
 
 def resize(request: BlobRequest, blob: Blob, size: int) -> None:
     """Grow or cut a page blob."""
-    if blob.type != "PageBlob" or size % 512:
+    if blob.type != "PageBlob" or size % 512 or size > LARGEST_PAGE_BLOB:
         raise bad_header("x-ms-blob-content-length", str(size))
     path = request.account.path(blob.segments[0][0])
     with disk_errors(), path.open("r+b") as file:
@@ -212,8 +221,7 @@ async def snapshot(request: BlobRequest) -> web.StreamResponse:
                 blob = account.blob(request.container, request.blob)
             _leases.check_read(blob.lease, request.lease_id)
             check_conditions(request, blob)
-            segments = frozen(request, blob)
-            with account.index.transaction(write=True):
+            with frozen(request, blob) as segments, account.index.transaction(write=True):
                 present = account.blob(request.container, request.blob)
                 moment = _moment([one.snapshot for one in account.index.snapshots(blob.container, blob.name)])
                 present.snapshot, present.segments, present.lease = moment, segments, {}
@@ -231,15 +239,20 @@ def _moment(taken: list[str]) -> str:
     return moment
 
 
-def frozen(request: BlobRequest, blob: Blob) -> list[list[object]]:
-    """Segments that keep what the blob holds now: a page blob's file is copied, the others never change."""
+@contextmanager
+def frozen(request: BlobRequest, blob: Blob) -> Iterator[list[list[object]]]:
+    """Segments that keep what the blob holds now: a page blob's file is copied, the others never change.
+
+    The copy goes when the block fails.
+    """
     if blob.type != "PageBlob":
-        return [list(segment) for segment in blob.segments]
-    file, path = request.account.new_file()
-    with disk_errors():
-        copy_sparse(request.account.path(blob.segments[0][0]), path)
-        sync_file(path)
-    return [[file, 0, blob.size]]
+        yield [list(segment) for segment in blob.segments]
+        return
+    with request.account.drafting() as (file, path):
+        with disk_errors():
+            copy_sparse(request.account.path(blob.segments[0][0]), path)
+            sync_file(path)
+        yield [[file, 0, blob.size]]
 
 
 async def delete(request: BlobRequest) -> web.StreamResponse:

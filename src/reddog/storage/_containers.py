@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
+from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
@@ -15,6 +18,7 @@ from reddog.storage import _address, _leases
 from reddog.storage._errors import StorageError, bad_header, bad_query
 from reddog.storage._index import Blob, Container, marker_of
 from reddog.storage._request import (
+    MOST_DIGITS,
     BlobRequest,
     check_conditions,
     document,
@@ -31,6 +35,8 @@ PUBLIC = ("", "blob", "container")
 MOST_POLICIES = 5
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _PAGE = 1000
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_REPLACED = "\ufffd"
 T = TypeVar("T")
 
 
@@ -202,9 +208,7 @@ async def list_blobs(request: BlobRequest) -> web.StreamResponse:
 
     page = await asyncio.to_thread(work)
     shown = "".join(
-        f"<BlobPrefix><Name>{escape(entry)}</Name></BlobPrefix>"
-        if isinstance(entry, str)
-        else _blob(entry, include)
+        f"<BlobPrefix>{_name(entry)}</BlobPrefix>" if isinstance(entry, str) else _blob(entry, include)
         for entry in page.entries
     )
     asked = _asked(query, ("Prefix", "Marker", "MaxResults", "Delimiter"))
@@ -263,12 +267,22 @@ def _found(request: BlobRequest, prefix: str, marker: str, include: set[str]) ->
 
 
 def _masked(marker: str) -> str:
-    """A marker as text that XML can hold."""
-    return marker.replace("\0", "\u241f")
+    """A marker as text that XML and URLs can hold."""
+    return urlsafe_b64encode(marker.encode()).decode()
 
 
 def _unmasked(marker: str) -> str:
-    return marker.replace("\u241f", "\0")
+    try:
+        return urlsafe_b64decode(marker.encode()).decode()
+    except ValueError:
+        raise bad_query("marker", marker) from None
+
+
+def _name(name: str) -> str:
+    """A blob's name, in percent signs where XML cannot hold it."""
+    if _NOT_XML.search(name):
+        return f'<Name Encoded="true">{quote(name)}</Name>'
+    return f"<Name>{escape(name)}</Name>"
 
 
 def _blob(blob: Blob, include: set[str]) -> str:
@@ -295,7 +309,7 @@ def _blob(blob: Blob, include: set[str]) -> str:
     shown = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items())
     when = f"<Snapshot>{blob.snapshot}</Snapshot>" if blob.snapshot else ""
     metadata = _metadata(blob.metadata) if "metadata" in include else ""
-    return f"<Blob><Name>{escape(blob.name)}</Name>{when}<Properties>{shown}</Properties>{metadata}</Blob>"
+    return f"<Blob>{_name(blob.name)}{when}<Properties>{shown}</Properties>{metadata}</Blob>"
 
 
 def _lease(lease: Mapping[str, object]) -> dict[str, str]:
@@ -354,14 +368,16 @@ def _container(container: Container, with_metadata: bool) -> str:
 def page_size(query: Mapping[str, str]) -> int:
     """How many entries a page of a listing may have."""
     value = query.get("maxresults", str(LARGEST_PAGE))
-    if not value.isascii() or not value.isdigit() or int(value) == 0:
+    if not value.isascii() or not value.isdigit() or len(value) > MOST_DIGITS or int(value) == 0:
         raise bad_query("maxresults", value)
     return min(int(value), LARGEST_PAGE)
 
 
 def _asked(query: Mapping[str, str], names: tuple[str, ...]) -> str:
     return "".join(
-        f"<{name}>{escape(query[name.lower()])}</{name}>" for name in names if query.get(name.lower())
+        f"<{name}>{escape(_NOT_XML.sub(_REPLACED, query[name.lower()]))}</{name}>"
+        for name in names
+        if query.get(name.lower())
     )
 
 

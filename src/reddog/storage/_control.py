@@ -15,7 +15,7 @@ from reddog.storage import _address, _leases
 from reddog.storage._account import Account, copy_disk, empty_disk
 from reddog.storage._address import BlobAddress
 from reddog.storage._applications import applications
-from reddog.storage._errors import AccountNotFound, LeaseConflict, wrong_type
+from reddog.storage._errors import AccountNotFound, LeaseConflict, StorageError, wrong_type
 from reddog.storage._index import Blob
 
 
@@ -131,7 +131,11 @@ class Storage:
             StorageError: A container, account or source is missing, or the disk is full.
         """
         origin = self.page_file(source) if isinstance(source, BlobAddress) else source
-        length = origin.stat().st_size - vhd.FOOTER_SIZE if size is None else size
+        least = origin.stat().st_size - vhd.FOOTER_SIZE
+        length = least if size is None else size
+        if length < least:
+            message = f"A disk of {least} bytes cannot be copied into one of {length}: disks only grow."
+            raise StorageError("InvalidBlobSize", 400, message)
         account = self.find(target.account)
         account.add_disk(target.container, target.blob, length, lease_id, copy_disk(origin))
 

@@ -16,7 +16,7 @@ from reddog.sparse import copy_sparse
 from reddog.storage import _auth
 from reddog.storage._account import Account, disk_errors, sync_file
 from reddog.storage._address import BlobAddress, parse_url
-from reddog.storage._blobs import check_change, content_headers
+from reddog.storage._blobs import check_replace, content_headers
 from reddog.storage._errors import AccountNotFound, BlobUrlError, StorageError, missing_header, not_met
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, check_conditions, empty, metadata_of, tags
@@ -56,9 +56,10 @@ class Copier:
             with account.index.transaction():
                 account.container(request.container)
                 present = account.index.blob(request.container, request.blob)
-                check_change(request, present)
+                check_replace(request, present)
                 self._check_type(present, found)
-            return account.put(self._target(request, url, source, found))
+            target = self._target(request, url, source, found)
+            return account.put(target, lambda there: check_replace(request, there))  # it may be leased by now
 
     def _target(self, request: BlobRequest, url: str, source: Account, found: Blob) -> Blob:
         now = datetime.now(UTC)
@@ -91,7 +92,7 @@ class Copier:
         except (BlobUrlError, AccountNotFound):
             message = "The copy source is no blob of this cloud; others cannot be fetched."
             raise StorageError("CannotVerifyCopySource", 404, message) from None
-        if account is not request.account:
+        if account is not request.account or request.permissions is not None:
             self._check_readable(request, account, address, query)
         return account, address, query.get("snapshot", "")
 
@@ -100,7 +101,7 @@ class Copier:
     ) -> None:
         if "sig" in query:
             identity = _auth.identify_signed(request.raw, account, query, address.container, address.blob)
-            if "r" in identity.permissions:
+            if "r" in identity.permissions and "o" in identity.resources:
                 return
         with account.index.transaction():
             container = account.index.container(address.container)
@@ -120,8 +121,7 @@ def _copied(source: Account, found: Blob, target: Account) -> list[list[object]]
         return [list(segment) for segment in found.segments]
     if not found.segments:
         return []
-    file, path = target.new_file()
-    with disk_errors():
+    with target.drafting() as (file, path), disk_errors():
         if len(found.segments) == 1 and found.segments[0][1] == 0:
             copy_sparse(source.path(found.segments[0][0]), path)
             os.truncate(path, found.size)

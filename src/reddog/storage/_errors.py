@@ -98,6 +98,12 @@ def wrong_type() -> StorageError:
     return StorageError("InvalidBlobType", 409, "The blob type is invalid for this operation.")
 
 
+def no_overwriting() -> StorageError:
+    """A signature lets its holder create a blob, not replace one."""
+    message = "This request is not authorized to perform blob overwrites."
+    return StorageError("UnauthorizedBlobOverwrite", 403, message)
+
+
 def not_met() -> StorageError:
     """A condition of the request is not met."""
     message = "The condition specified using HTTP conditional header(s) is not met."

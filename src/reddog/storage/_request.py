@@ -17,11 +17,15 @@ from reddog.storage._index import Blob, Container
 XML = "application/xml"
 SERVER = "Windows-Azure-Blob/1.0 reddog"
 LARGEST_DOCUMENT = 4 << 20  # bytes of an XML body
+MOST_DIGITS = 19
 
 
 @dataclass
 class BlobRequest:
-    """An authorized request. query: names in lower case. overrides: headers that a SAS prescribes."""
+    """An authorized request. query: names in lower case. overrides: headers that a SAS prescribes.
+
+    permissions: the letters of the caller's SAS; None for the owner, who may do everything.
+    """
 
     raw: web.Request
     account: Account
@@ -30,6 +34,7 @@ class BlobRequest:
     query: Mapping[str, str]
     path_style: bool = False
     overrides: dict[str, str] = field(default_factory=dict)
+    permissions: str | None = None
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -53,7 +58,7 @@ class BlobRequest:
             if default is None:
                 raise StorageError("MissingRequiredHeader", 400, f"The header {name} is required.")
             return default
-        if not value.isascii() or not value.isdigit():
+        if not value.isascii() or not value.isdigit() or len(value) > MOST_DIGITS:
             raise bad_header(name, value)
         return int(value)
 

@@ -15,13 +15,15 @@ from pathlib import Path
 from aiohttp import web
 
 from reddog.storage._account import Account, disk_errors, sync_directory
+from reddog.storage._crc64 import Crc64
 from reddog.storage._errors import StorageError, bad_header
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
 
 PIECE = 1 << 20  # bytes that are handled at a time
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
+_CRC64 = "x-ms-content-crc64"
 _EMPTY_MD5 = base64.b64encode(hashlib.md5(b"").digest()).decode()  # noqa: S324 - HTTP's
 
 
@@ -47,16 +49,17 @@ async def receive(request: BlobRequest) -> Received:
         )
     file, path = account.new_file()
     try:
-        received, md5 = await _write(request, path)
-        _check_digest(request, md5)
+        received, md5, crc64 = await _write(request, path)
+        _check_digest(request, md5, crc64)
         return Received(file, path, received, md5)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-async def _write(request: BlobRequest, path: Path) -> tuple[int, str]:
+async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | None]:
     digest = hashlib.md5(usedforsecurity=False)
+    crc64 = Crc64() if _CRC64 in request.headers else None
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     received = 0
 
@@ -64,6 +67,8 @@ async def _write(request: BlobRequest, path: Path) -> tuple[int, str]:
         with disk_errors():
             _write_all(descriptor, piece)
         digest.update(piece)
+        if crc64 is not None:
+            crc64.update(piece)
 
     def finish() -> None:
         with disk_errors():
@@ -77,7 +82,7 @@ async def _write(request: BlobRequest, path: Path) -> tuple[int, str]:
         await asyncio.to_thread(finish)
     finally:
         os.close(descriptor)
-    return received, base64.b64encode(digest.digest()).decode()
+    return received, base64.b64encode(digest.digest()).decode(), crc64
 
 
 def _write_all(descriptor: int, piece: bytes) -> None:
@@ -107,12 +112,22 @@ async def small_body(request: BlobRequest, limit: int) -> bytes:
     received = bytearray()
     async for chunk in request.raw.content.iter_any():
         received += chunk
-    digest = hashlib.md5(received, usedforsecurity=False).digest()
-    _check_digest(request, base64.b64encode(digest).decode())
+    await asyncio.to_thread(_check_small, request, received)
     return bytes(received)
 
 
-def _check_digest(request: BlobRequest, md5: str) -> None:
+def _check_small(request: BlobRequest, received: bytearray) -> None:
+    digest = hashlib.md5(received, usedforsecurity=False).digest()
+    crc64 = Crc64() if _CRC64 in request.headers else None
+    if crc64 is not None:
+        crc64.update(received)
+    _check_digest(request, base64.b64encode(digest).decode(), crc64)
+
+
+def _check_digest(request: BlobRequest, md5: str, crc64: Crc64 | None) -> None:
+    if crc64 is not None and crc64.text() != request.headers[_CRC64]:
+        message = "The CRC64 value in the request did not match the one calculated by the server."
+        raise StorageError("Crc64Mismatch", 400, message)
     given = request.headers.get("Content-MD5")
     if given is None:
         return
@@ -186,17 +201,32 @@ async def send(
     request: BlobRequest, blob: Blob, start: int, end: int, status: int, headers: dict[str, str]
 ) -> web.StreamResponse:
     """Answer with a blob's bytes."""
-    if end - start <= PIECE:
-        whole = await asyncio.to_thread(lambda: b"".join(read(request.account, blob, start, end)))
-        return web.Response(status=status, headers=headers, body=whole)
+    source = read(request.account, blob, start, end)
+    try:
+        if end - start <= PIECE:
+            whole = await asyncio.to_thread(b"".join, source)
+            return web.Response(status=status, headers=headers, body=whole)
+        piece = await asyncio.to_thread(next, source, b"")
+    except FileNotFoundError:
+        raise StorageError("ServerBusy", 503, "The blob was replaced just now. Please retry.") from None
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = end - start
     await response.prepare(request.raw)
-    source = read(request.account, blob, start, end)
-    while piece := await asyncio.to_thread(next, source, b""):
+    while piece:
         await response.write(piece)
+        piece = await _next_piece(request, source)
     await response.write_eof()
     return response
+
+
+async def _next_piece(request: BlobRequest, source: Iterator[bytes]) -> bytes:
+    """What follows of a blob. Once it cannot be read on, the client has to see the answer break off."""
+    try:
+        return await asyncio.to_thread(next, source, b"")
+    except OSError as error:
+        if request.raw.transport is not None:
+            request.raw.transport.abort()
+        raise ConnectionResetError("The blob could not be read to its end.") from error
 
 
 def md5_of(data: bytes) -> str:

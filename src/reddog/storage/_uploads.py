@@ -16,13 +16,20 @@ from lxml import etree
 from reddog.sparse import data_ranges
 from reddog.storage import _leases, _transfer
 from reddog.storage._account import disk_errors
-from reddog.storage._blobs import DEFAULT_TYPE, changed, check_change, content_headers, load
+from reddog.storage._blobs import (
+    DEFAULT_TYPE,
+    LARGEST_PAGE_BLOB,
+    changed,
+    check_change,
+    check_replace,
+    content_headers,
+    load,
+)
 from reddog.storage._errors import StorageError, bad_header, bad_query, wrong_type
 from reddog.storage._index import Blob, Block
 from reddog.storage._request import BlobRequest, document, empty, metadata_of, tags
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
-LARGEST_PAGE_BLOB = 8 << 40  # bytes
 LARGEST_PAGES = 4 << 20  # bytes of one Put Page
 LARGEST_APPEND = 100 << 20
 MOST_BLOCKS = 50_000
@@ -67,8 +74,7 @@ def _start_empty(request: BlobRequest, blob: Blob) -> None:
         if blob.size % SECTOR or blob.size > LARGEST_PAGE_BLOB:
             raise bad_header("x-ms-blob-content-length", str(blob.size))
         blob.sequence = request.number("x-ms-blob-sequence-number", 0)
-    file, path = request.account.new_file()
-    with disk_errors(), path.open("xb") as made:
+    with request.account.drafting() as (file, path), disk_errors(), path.open("xb") as made:
         os.chmod(path, 0o600)
         made.truncate(blob.size)
         os.fsync(made.fileno())
@@ -80,13 +86,13 @@ def _require_container(request: BlobRequest) -> None:
     account = request.account
     with account.index.transaction():
         account.container(request.container)
-        check_change(request, account.index.blob(request.container, request.blob))
+        check_replace(request, account.index.blob(request.container, request.blob))
 
 
 def _replace(request: BlobRequest, blob: Blob) -> Blob:
     account = request.account
     with account.changing(request.container, request.blob):
-        return account.put(blob, lambda present: check_change(request, present))
+        return account.put(blob, lambda present: check_replace(request, present))
 
 
 # -- Block blobs -----------------------------------------------------------------------------------------
@@ -100,7 +106,10 @@ async def put_block(request: BlobRequest) -> web.StreamResponse:
 
     def work() -> None:
         account = request.account
-        with account.index.transaction(write=True) as freed:
+        with (
+            account.changing(request.container, request.blob),  # not while a list is made of the old ones
+            account.index.transaction(write=True) as freed,
+        ):
             account.container(request.container)
             others = account.index.blocks(request.container, request.blob)
             if any(len(base64.b64decode(one)) != len(base64.b64decode(identity)) for one in others):
