@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-import threading
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,8 +16,9 @@ import aiohttp
 import pytest
 
 from certificates import Client, client_context, make_client
+from gates import Gate
 from reddog import pki
-from reddog.engine import Context, Converged, Engine, OperationRequest, Reconciler, Resource, Retry
+from reddog.engine import Engine, OperationRequest
 from reddog.frontend import Access, Dispatcher, FrontEnd, Subject
 from reddog.services import Call, Handler, Reply
 from reddog.store import Store
@@ -36,17 +36,6 @@ class Seen:
     status: int
     headers: Any
     body: str
-
-
-class Gate(Reconciler):
-    """Holds what is being changed until it is opened."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.open = threading.Event()
-
-    def converge(self, row: Resource, ctx: Context) -> Converged | Retry:
-        return Converged() if self.open.is_set() else Retry(0.02)
 
 
 @dataclass

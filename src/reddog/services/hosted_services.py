@@ -9,6 +9,7 @@ from typing import Any
 from reddog.engine import Engine, Reader, Resource, Tx
 from reddog.services import _rules
 from reddog.services._call import Call, Handler, Reply
+from reddog.services._lists import listed
 from reddog.services.locations import compute_capabilities, require_location
 from reddog.wire import (
     NIL,
@@ -23,6 +24,7 @@ from reddog.wire import (
 from reddog.wire import HostedServices as HostedServiceList
 
 KIND = "hosted_service"
+DOMAIN = "cloudapp.net"
 TAKEN_REASON = "A hosted service with the specified name already exists."
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
@@ -58,16 +60,17 @@ class HostedServices:
 
     def list(self, call: Call) -> Reply:
         """List Cloud Services."""
-        rows = self._read(lambda reader: reader.list(KIND, call.subscription))
-        return Reply(HostedServiceList([self._listed(row) for row in rows]))
+        return listed(self._read, HostedServiceList([]), KIND, call.subscription, self._listed)
 
     def get(self, call: Call) -> Reply:
         """Get Cloud Service Properties, with its deployments if `embed-detail=true`."""
         detailed = call.query.get("embed-detail", "").lower() == "true"
 
         def read(reader: Reader) -> HostedService:
-            row = _owned(reader, call)
-            shown = self._shown(row)
+            row = reader.get(KIND, call.params["service"].lower())
+            if row is None or row.subscription != call.subscription:
+                raise errors.HOSTED_SERVICE_NOT_FOUND()
+            shown = self._shown(reader, row)
             if detailed:
                 shown.deployments = Deployments(self._deployments_of(reader, row.key))
             return shown
@@ -80,7 +83,7 @@ class HostedServices:
         name = body.service_name or ""
         if not _NAME.fullmatch(name):
             raise errors.INVALID_HOSTED_SERVICE_NAME()
-        _check(body)
+        _check(body, name)
         if (body.location is None) == (body.affinity_group is None):
             raise errors.LOCATION_OR_AFFINITY_GROUP()
         location = require_location(body.location) if body.location is not None else None
@@ -110,7 +113,7 @@ class HostedServices:
     def update(self, call: Call) -> Reply:
         """Update Cloud Service: what the body leaves out stays as it is."""
         body = call.body
-        _check(body)
+        _check(body, call.params["service"])
         changes = {
             "label": body.label,
             "description": body.description,
@@ -156,12 +159,12 @@ class HostedServices:
             return Reply(only(AvailabilityResponse, result=True, reason=NIL))
         return Reply(only(AvailabilityResponse, result=False, reason=TAKEN_REASON))
 
-    def _listed(self, row: Resource) -> HostedService:
-        shown = self._shown(row)
+    def _listed(self, reader: Reader, row: Resource) -> HostedService:
+        shown = self._shown(reader, row)
         shown.compute_capabilities = compute_capabilities()
         return shown
 
-    def _shown(self, row: Resource) -> HostedService:
+    def _shown(self, reader: Reader, row: Resource) -> HostedService:
         goal = row.goal
         return only(
             HostedService,
@@ -173,7 +176,7 @@ class HostedServices:
                 affinity_group=goal["affinity_group"],
                 location=goal["location"],
                 label=goal["label"],
-                status="Created" if row.present else "Deleting",
+                status="Deleting" if _is_going(reader, row) else "Created",
                 date_created=_rules.timestamp(row.created),
                 date_last_modified=_rules.timestamp(row.modified),
                 extended_properties=_shown_properties(goal),
@@ -187,10 +190,20 @@ def _owned(reader: Reader, call: Call) -> Resource:
     return _rules.owned(reader, KIND, call.params["service"], call.subscription, missing)
 
 
-def _check(body: Any) -> None:
+def _is_going(reader: Reader, row: Resource) -> bool:
+    """Whether the service or one of its deployments is on its way out."""
+    if not row.present or row.operation is None:  # whoever deletes a deployment holds its service
+        return not row.present
+    return any(not deployment.present for deployment in reader.list("deployment", parent=row.key))
+
+
+def _check(body: Any, name: str) -> None:
     _rules.check_label(body.label)
     _rules.check_description(body.description)
     _rules.check_extended_properties(body.extended_properties)
+    reverse_dns = body.reverse_dns_fqdn
+    if reverse_dns and reverse_dns.lower() != f"{name}.{DOMAIN}.".lower():
+        raise errors.INVALID_REVERSE_DNS(given=reverse_dns, expected=f"{name}.{DOMAIN}.")
 
 
 def _shown_properties(goal: Mapping[str, Any]) -> dict[str, str]:

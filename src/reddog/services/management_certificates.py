@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 from collections.abc import Callable, Mapping
 
 from reddog import pki
@@ -13,6 +14,7 @@ from reddog.services._call import Call, Handler, Reply
 from reddog.wire import SubscriptionCertificate, SubscriptionCertificates, errors
 
 KIND = "management_certificate"
+log = logging.getLogger("reddog.services")
 
 
 def key_of(subscription: str, thumbprint: str) -> str:
@@ -74,6 +76,8 @@ class ManagementCertificates:
 
         _rules.accept(self._engine, call, change)
         self._changed()
+        for warning in certificate.warnings:
+            log.warning("The management certificate %s was added. %s", certificate.thumbprint, warning)
         location = f"{self._base_url}/subscriptions/{call.subscription}/certificates/{certificate.thumbprint}"
         return Reply(location=location)
 

@@ -18,7 +18,14 @@ LIMITS = {
     "max_virtual_network_sites": 50,
     "max_local_network_sites": 20,
     "max_dns_servers": 20,
-}
+    "max_reserved_ips": 20,
+    "max_public_ip_count": 5,
+    "max_network_security_groups": 100,
+    "max_network_security_rules_per_group": 200,
+    "max_route_tables": 100,
+    "max_routes_per_route_table": 100,
+}  # of a subscription of 2015 (behaviours.md, section 4); a counter that is zero is left out
+NO_DIRECTORY = "00000000-0000-0000-0000-000000000000"
 
 
 class Subscriptions:
@@ -60,6 +67,12 @@ def _shown(reader: Reader, subscription: str) -> Subscription:
         current_core_count=cores,
         current_hosted_services=reader.count("hosted_service", subscription),
         current_storage_accounts=reader.count("storage_account", subscription),
+        account_admin_live_email_id="",
+        service_admin_live_email_id="",
+        offer_categories="",
+        aad_tenant_id=NO_DIRECTORY,
         created_time=_rules.timestamp(row.created),
+        current_reserved_ips=reader.count("reserved_ip", subscription),
+        current_network_security_groups=reader.count("network_security_group", subscription),
         **LIMITS,
     )

@@ -217,6 +217,9 @@ AFFINITY_GROUP_IN_USE = _conflict(
 # -- Cloud services --------------------------------------------------------------------------------------
 HOSTED_SERVICE_NOT_FOUND = _missing("The hosted service does not exist.")
 INVALID_HOSTED_SERVICE_NAME = _bad("The hosted service name is invalid.")
+INVALID_REVERSE_DNS = _bad(
+    "The reverse DNS name '{given}' is not valid: it must be the service's own, {expected} (with the dot)."
+)
 DNS_NAME_TAKEN = _conflict("The specified DNS name is already taken.")
 HOSTED_SERVICE_IN_USE = _conflict(
     "The hosted service '{name}' has deployments: {deployments}. Delete them before deleting the service."
