@@ -45,6 +45,7 @@ def make_client(
     begin: timedelta = timedelta(days=-1),
     end: timedelta = timedelta(days=1),
     issuer: Client | None = None,
+    usage: x509.ObjectIdentifier | None = None,
 ) -> Client:
     """Make a client's certificate: self-signed, or signed with another client's key. Times count from now."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
@@ -56,7 +57,7 @@ def make_client(
         assert isinstance(loaded, rsa.RSAPrivateKey)
         issuer_key = loaded
     now = datetime.now(UTC)
-    signed = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer_name)
@@ -65,8 +66,10 @@ def make_client(
         .not_valid_before(now + begin)
         .not_valid_after(now + end)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(issuer_key, hashes.SHA256())
     )
+    if usage is not None:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+    signed = builder.sign(issuer_key, hashes.SHA256())
     form = serialization.PrivateFormat.PKCS8
     private = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     public = signed.public_bytes(serialization.Encoding.PEM)

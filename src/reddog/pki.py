@@ -6,7 +6,6 @@ Everything is made and read with `cryptography`. Private keys are written 0600.
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import os
 from collections.abc import Sequence
@@ -16,7 +15,6 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -97,7 +95,7 @@ def load_certificate(source: Path | bytes) -> Certificate:
         raise CertificateError(message, "Name the .cer file of a certificate that you may read.") from None
     try:
         return _described(_parse(data))
-    except (ValueError, UnsupportedAlgorithm, binascii.Error):
+    except Exception:  # noqa: BLE001 - damaged certificates raise all kinds of errors
         remedy = "Give a .cer file (DER or PEM). Of a key alone, no certificate can be read."
         raise CertificateError(f"{where} is not an X.509 certificate.", remedy) from None
 
@@ -274,6 +272,10 @@ def _warnings(certificate: x509.Certificate) -> list[str]:
     key = certificate.public_key()
     if isinstance(key, rsa.RSAPublicKey | dsa.DSAPublicKey) and key.key_size < KEY_SIZE:
         found.append(f"Its key has {key.key_size} bits; {KEY_SIZE} or more are advised. {_MAKE_ANOTHER}.")
+    if not _is_for_clients(certificate):
+        found.append(
+            f"It is not for TLS clients (extended key usage), so it cannot be used. {_MAKE_ANOTHER}."
+        )
     now = datetime.now(UTC)
     if now > certificate.not_valid_after_utc:
         found.append(f"It expired on {certificate.not_valid_after_utc:%Y-%m-%d}: it will be refused.")
@@ -282,6 +284,16 @@ def _warnings(certificate: x509.Certificate) -> list[str]:
             f"It is not valid before {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC; check the clock."
         )
     return found
+
+
+def _is_for_clients(certificate: x509.Certificate) -> bool:
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return True
+    return any(
+        use in usage for use in (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    )
 
 
 def _is_fresh(certificate: x509.Certificate) -> bool:

@@ -6,15 +6,17 @@ import asyncio
 import logging
 import socket
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certificates import make_client
 
-from .conftest import OTHER, SUBSCRIPTION, Endpoint
+from .conftest import OTHER, SUBSCRIPTION, Endpoint, subject
 
 
 async def test_a_registered_certificate_gets_an_answer(endpoint: Endpoint) -> None:
@@ -131,6 +133,27 @@ async def test_tls_older_than_1_2_is_refused(endpoint: Endpoint) -> None:
 async def test_a_certificate_works_as_soon_as_it_is_added(endpoint: Endpoint) -> None:
     endpoint.register(endpoint.clients["admin"], endpoint.clients["stranger"])
     assert (await endpoint.ask(client="stranger")).status == 200
+
+
+async def test_a_certificate_that_openssl_cannot_read_shuts_nobody_else_out(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = subject(endpoint.clients["admin"])
+    bad = replace(good, thumbprint="00" * 20, der=b"not a certificate")
+    endpoint.access.update([SUBSCRIPTION], [bad, good])
+    assert (await endpoint.ask()).status == 200
+    assert "00" * 20 in caplog.text
+
+
+async def test_a_certificate_that_is_for_clients_works_and_one_for_servers_only_does_not(
+    endpoint: Endpoint, tmp_path: Path
+) -> None:
+    client = make_client(tmp_path, "client", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    server = make_client(tmp_path, "server", usage=ExtendedKeyUsageOID.SERVER_AUTH)
+    endpoint.register(client, server)
+    assert (await endpoint.ask(client=client)).status == 200
+    with pytest.raises((aiohttp.ClientError, ssl.SSLError, ConnectionError)):
+        await endpoint.ask(client=server)
 
 
 async def test_a_removed_certificate_stops_working_on_open_connections_too(endpoint: Endpoint) -> None:

@@ -51,11 +51,19 @@ class Access:
         for subject in subjects:
             allowed.setdefault(subject.subscription, set()).add(subject.thumbprint)
             known[subject.thumbprint] = subject
-            if subject.thumbprint not in self._trusted:
-                self.context.load_verify_locations(cadata=subject.der)
-                self._trusted.add(subject.thumbprint)
+            self._trust(subject)
         self._subjects = known
         self._subscriptions = {name: frozenset(thumbprints) for name, thumbprints in allowed.items()}
+
+    def _trust(self, subject: Subject) -> None:
+        """Make a certificate an anchor. One that OpenSSL cannot read shuts nobody else out."""
+        if subject.thumbprint in self._trusted:
+            return
+        try:
+            self.context.load_verify_locations(cadata=subject.der)
+        except ssl.SSLError as error:
+            log.error("The management certificate %s cannot be used: %s", subject.thumbprint, error)
+        self._trusted.add(subject.thumbprint)
 
     def check_certificate(self, thumbprint: str) -> None:
         """Refuse a caller without a registered, valid certificate (AuthenticationFailed)."""
