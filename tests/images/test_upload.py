@@ -145,7 +145,7 @@ def test_an_empty_disk_is_sent_as_its_footer(service: Service, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("failure", "remedy"),
     [
-        ((404, "ContainerNotFound"), "create the container"),
+        ((404, "ResourceNotFound"), "Check the account"),
         ((409, "LeaseIdMissing"), "another name"),
         ((412, "LeaseIdMissing"), "leased"),
         ((500, "InternalError"), "log"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -90,17 +91,33 @@ def upload(
 
     running = _running.require(resolve(data_dir))
     try:
-        account = images.account_of(media_link)
+        url, account = _local(media_link, running)
         with connect(running) as client:
             keys = client.get_storage_account_keys(account).storage_service_keys
         key = str(keys.primary) if keys is not None else ""
         with _progress(f"Uploading {file.name}") as progress:
-            images.upload_vhd(file, media_link, account_key=key, progress=_mebibytes(progress))
+            images.upload_vhd(file, url, account_key=key, progress=_mebibytes(progress))
     except (images.ImageError, VhdError) as error:
         raise CommandError(error.message, error.remedy) from None
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror or error}.", "Check the path.") from None
     show_record({"media_link": media_link, "size": file.stat().st_size}, output)
+
+
+def _local(media_link: str, running: _running.RunningCloud) -> tuple[str, str]:
+    """The URL at which this machine reaches a blob of the running cloud, and the blob's account.
+
+    A link as on Azure (``ACCOUNT.blob.core.windows.net``) means the local account of that name.
+    """
+    from reddog.cloud import AZURE_DOMAIN
+    from reddog.storage import BlobUrlError, parse_url
+
+    try:
+        address = parse_url(media_link, (running.summary["storage_domain"], AZURE_DOMAIN))
+    except BlobUrlError as error:
+        raise CommandError(error.message, "`reddog status` shows the blob endpoint.") from None
+    path = quote(f"{address.account}/{address.container}/{address.blob}")
+    return f"{running.summary['blob_endpoint']}/{path}", address.account
 
 
 def _mebibytes(progress: Callable[[str, float], None]) -> Callable[[int, int], None]:

@@ -8,11 +8,12 @@ import hashlib
 import hmac
 import ipaddress
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from types import MappingProxyType
+from urllib.parse import unquote, urlencode, urlsplit
 
 import requests
 
@@ -123,7 +124,7 @@ class _Blob:
     """A page blob that is written with the account's key."""
 
     def __init__(self, media_link: str, account_key: str) -> None:
-        self._account, self._path = _split(media_link)
+        self._account, self._path, self._prefix = _split(media_link)
         self._link = media_link
         try:
             self._key = base64.b64decode(account_key, validate=True)
@@ -134,13 +135,20 @@ class _Blob:
         self._session.trust_env = False
 
     def create(self, size: int) -> None:
-        """Make the blob, all zeros; an old one is replaced."""
-        self._send("PUT", headers={"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": str(size)})
+        """Make the blob, all zeros, and its container if need be; an old blob is replaced."""
+        headers = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": str(size)}
+        try:
+            self._send("PUT", headers=headers)
+        except _ContainerMissing:
+            self._send(
+                "PUT", {"restype": "container"}, path=self._path[: self._path.index("/", self._prefix)]
+            )
+            self._send("PUT", headers=headers)
 
     def write(self, data: bytes, offset: int) -> None:
         """Write whole pages."""
         span = f"bytes={offset}-{offset + len(data) - 1}"
-        self._send("PUT", "page", data, headers={"x-ms-page-write": "update", "x-ms-range": span})
+        self._send("PUT", {"comp": "page"}, data, headers={"x-ms-page-write": "update", "x-ms-range": span})
 
     def delete(self) -> None:
         """Remove what was made, if that is still possible."""
@@ -154,12 +162,18 @@ class _Blob:
         self._session.close()
 
     def _send(
-        self, method: str, part: str = "", data: bytes = b"", headers: dict[str, str] | None = None
+        self,
+        method: str,
+        query: Mapping[str, str] = MappingProxyType({}),
+        data: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        path: str | None = None,
     ) -> None:
-        signed = {**(headers or {}), "x-ms-date": formatdate(usegmt=True), "x-ms-version": _VERSION}
+        path = path or self._path
+        signed = {**headers, "x-ms-date": formatdate(usegmt=True), "x-ms-version": _VERSION}
         signed["Content-Length"] = str(len(data))
-        signed["Authorization"] = f"SharedKey {self._account}:{self._signature(method, part, signed)}"
-        url = f"{self._link}?comp={part}" if part else self._link
+        signed["Authorization"] = f"SharedKey {self._account}:{self._signature(method, path, query, signed)}"
+        url = urlsplit(self._link)._replace(path=path, query=urlencode(query)).geturl()
         try:
             answer = self._session.request(method, url, data=data, headers=signed, timeout=_TIMEOUT)
         except requests.RequestException as error:
@@ -170,26 +184,31 @@ class _Blob:
         if not answer.ok:
             raise self._refused(answer)
 
-    def _signature(self, method: str, part: str, headers: dict[str, str]) -> str:
+    def _signature(self, method: str, path: str, query: Mapping[str, str], headers: dict[str, str]) -> str:
         """Shared Key, as services of this version check it: an absent or zero length is signed as nothing."""
         length = headers["Content-Length"]
         plain = [
             length if name == "Content-Length" and length != "0" else "" for name in (*_SIGNED, *_CONDITIONS)
         ]
         own = sorted(f"{name.lower()}:{value}" for name, value in headers.items() if name.startswith("x-ms-"))
-        resource = f"/{self._account}{self._path}" + (f"\ncomp:{part}" if part else "")
+        resource = f"/{self._account}{path}" + "".join(f"\n{name}:{query[name]}" for name in sorted(query))
         text = "\n".join([method, *plain, *own, resource])
         return base64.b64encode(hmac.digest(self._key, text.encode(), hashlib.sha256)).decode()
 
     def _refused(self, answer: requests.Response) -> ImageError:
         code = answer.headers.get("x-ms-error-code", f"{answer.status_code} {answer.reason}")
         message = f"The storage service refused {self._link}: {code}."
-        return ImageError(message, _REMEDIES.get(answer.status_code, "See the cloud's log for the reason."))
+        kind = _ContainerMissing if code == "ContainerNotFound" else ImageError
+        return kind(message, _REMEDIES.get(answer.status_code, "See the cloud's log for the reason."))
+
+
+class _ContainerMissing(ImageError):  # noqa: N818 - a state, read as `except _ContainerMissing`
+    """The account has no such container."""
 
 
 _REMEDIES = {
     403: "Check that the key belongs to this storage account.",
-    404: "Check the account in the URL, and create the container first.",
+    404: "Check the account in the URL.",
     409: "Another blob or an image's disk is at this URL: choose another name.",
     412: "The blob is leased, as the disk of a machine or an image: choose another name.",
 }
@@ -199,20 +218,21 @@ def _reason(error: requests.RequestException) -> str:
     return "it did not answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
 
 
-def _split(media_link: str) -> tuple[str, str]:
-    """The account, and the path as it is signed."""
+def _split(media_link: str) -> tuple[str, str, int]:
+    """The account, the path as it is signed, and where in it the container's name begins."""
     try:
         url = urlsplit(media_link)
     except ValueError:
         raise _no_blob(media_link) from None
     host = url.hostname or ""
     parts = [unquote(part) for part in url.path.split("/") if part]
-    account = host.partition(".")[0]
+    account, prefix = host.partition(".")[0], 1
     if _is_address(host):
         account, parts = (parts[0], parts[1:]) if parts else ("", [])
+        prefix = len(account) + 2
     if url.scheme not in ("http", "https") or not account or len(parts) < 2 or url.query:
         raise _no_blob(media_link)
-    return account, url.path
+    return account, url.path, prefix
 
 
 def _no_blob(link: str) -> ImageError:

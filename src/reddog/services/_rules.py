@@ -110,6 +110,13 @@ def insert(
         raise taken from None
 
 
+def require_free(reader: Reader, kind: str, key: str, taken: ServiceError) -> None:
+    """Refuse a name that is taken, before anything else that may be wrong with a request is looked at."""
+    row = reader.get(kind, key)
+    if row is not None and row.present:
+        raise taken
+
+
 def locked(row: Resource) -> Locked:
     """What to raise when a row is being worked on."""
     return Locked(row.kind, row.key, row.operation or "")

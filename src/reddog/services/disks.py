@@ -73,6 +73,8 @@ class DisksService:
         body = call.body
         name = _rules.check_resource_name(body.name, "a disk")
         link = body.media_link or ""
+        key, taken = key_of(call.subscription, name), errors.DISK_EXISTS(name=name)
+        self._read(lambda reader: _rules.require_free(reader, KIND, key, taken))
         account, address = self._read(lambda reader: self._media.parse(reader, link, call.subscription))
         size = self._media.vhd_size(link, address)
         self._media.require_unleased(link, address)
@@ -89,7 +91,6 @@ class DisksService:
             "location": account.goal["location"],
             "affinity_group": account.goal["affinity_group"],
         }
-        key, taken = key_of(call.subscription, name), errors.DISK_EXISTS(name=name)
 
         def change(tx: Tx) -> Resource:
             return _rules.insert(tx, KIND, key, subscription=call.subscription, goal=goal, taken=taken)

@@ -116,6 +116,8 @@ class OSImagesService:
         if name.lower() in self._platform:
             raise errors.IMAGE_EXISTS(name=name)
         link = body.media_link or ""
+        key, taken = key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
+        self._read(lambda reader: _rules.require_free(reader, KIND, key, taken))
         account, address = self._read(lambda reader: self._media.parse(reader, link, call.subscription))
         size = self._media.vhd_size(link, address)
         self._media.require_unleased(link, address)
@@ -132,7 +134,6 @@ class OSImagesService:
             "attributes": _given(body),
             "capture": None,
         }
-        key, taken = key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
 
         def change(tx: Tx) -> Resource:
             return _rules.insert(tx, KIND, key, subscription=call.subscription, goal=goal, taken=taken)
