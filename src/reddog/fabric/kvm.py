@@ -1,7 +1,8 @@
 """Whether KVM works here.
 
-/dev/kvm may open, create a machine and a processor, and still hang in real mode. So a boot sector is run: it
-leaves through QEMU's debug exit port with a value that only a working processor gives.
+/dev/kvm may open, create a machine and a processor, and still hang in real mode, or fail with the very
+processor model that machines get. So a boot sector is run on that model: it leaves through QEMU's debug exit
+port with a value that only a working processor gives.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 _log = logging.getLogger("reddog.fabric")
+PROCESSORS = {"kvm": "host", "tcg": "max"}  # the models that machines get
 _EXIT_VALUE = 0x10
 # mov al, 0x10; out 0xf4, al; hlt; jmp $-1
 _CODE = bytes([0xB0, _EXIT_VALUE, 0xE6, 0xF4, 0xF4, 0xEB, 0xFD])
@@ -42,7 +44,18 @@ def runs(qemu: Sequence[str], accelerator: str, *, timeout: float) -> bool:
         disk.write_bytes(_SECTOR)
         command = [
             *qemu,
-            *("-accel", accelerator, "-M", "pc", "-m", "16", "-nodefaults", "-no-user-config"),
+            *(
+                "-accel",
+                accelerator,
+                "-M",
+                "pc",
+                "-cpu",
+                PROCESSORS[accelerator],
+                "-m",
+                "16",
+                "-nodefaults",
+                "-no-user-config",
+            ),
             *("-display", "none", "-device", "isa-debug-exit,iobase=0xf4,iosize=4"),
             *("-drive", f"file={disk},format=raw,if=ide"),
         ]

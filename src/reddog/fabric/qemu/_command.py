@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from reddog.fabric import kvm
 from reddog.fabric.compute import Disk, Forward, MachineSpec
 from reddog.fabric.qemu._binary import Qemu
 
@@ -87,11 +88,11 @@ def command_line(qemu: Qemu, accelerator: str, spec: MachineSpec, disc: Path | N
 
 
 def _machine(accelerator: str, spec: MachineSpec) -> list[str]:
-    processor = "host" if accelerator == "kvm" else "max"
     return [
         *("-name", f"guest={spec.id}"),
         *("-uuid", str(uuid.uuid5(_NAMESPACE, spec.id))),
-        *("-M", "pc", "-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi", "-cpu", processor),
+        *("-M", "pc", "-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi"),
+        *("-cpu", kvm.PROCESSORS["kvm" if accelerator == "kvm" else "tcg"]),
         *("-smp", str(spec.cores), "-m", str(spec.memory_mb)),
         *("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc"),
         *("-smbios", f"type=3,asset={_ASSET_TAG}"),

@@ -192,7 +192,7 @@ class QemuDriver:
     def _probe(self) -> Accelerator:
         """Try KVM, once per boot of the host and QEMU program: where it hangs, that takes 3 seconds."""
         cache = self._directory / ".accelerator.json"
-        key = f"{self._qemu.program} {_boot_id()}"
+        key = f"{self._qemu.program} {kvm.PROCESSORS['kvm']} {_boot_id()}"
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(cache.read_text())
             if (
