@@ -149,6 +149,8 @@ class _Apt:
     def download(self, packages: Sequence[_Package], progress: Progress) -> None:
         """Fetch and verify the packages; those that are there already are not fetched again."""
         missing = [package for package in packages if not (self._cache / package.file).exists()]
+        if not missing:
+            return  # asked for nothing, apt-get fails
         total = sum(package.size for package in missing) or 1
         command = ["apt-get", *self._options, "-q", "download", *(package.name for package in missing)]
         with (self._cache / "apt" / "download.log").open("w+") as log:
