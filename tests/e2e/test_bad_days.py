@@ -150,8 +150,10 @@ def test_two_clouds_cannot_share_a_data_directory(home: Home) -> None:
     refused = home.up()
     assert refused.returncode == 1
     assert "already running" in refused.stderr
-    (home.data_dir / "running.json").unlink()  # even one that nothing is known of keeps its directory
+    record = home.data_dir / "running.json"
+    record.rename(record.with_suffix(".away"))  # even a cloud that nothing is known of keeps its directory
     refused = home.up()
+    record.with_suffix(".away").rename(record)
     assert refused.returncode == 1
     assert "in use by the process" in refused.stderr
 
