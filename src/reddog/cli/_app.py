@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from reddog.cli import _cert_commands, _cloud_commands, _images_commands, _vm_commands
 from reddog.cli._doctor import doctor
-from reddog.cli._output import CommandError, ExitCode, show_error
+from reddog.cli._output import CommandError, show_error
 
 app = typer.Typer(
     name="reddog",
@@ -32,12 +31,7 @@ app.add_typer(_vm_commands.app, name="vm")
 def main() -> None:
     """Run the ``reddog`` command and exit with its code (see ``ExitCode``)."""
     try:
-        app(standalone_mode=False)
+        app()
     except CommandError as error:
         show_error(error)
         sys.exit(error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(ExitCode.USAGE)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
