@@ -162,10 +162,10 @@ def test_a_block_sent_again_while_the_list_is_committed_stays_whole(server, cont
     account = server.storage.find("acct")
     put, again = account.put, threading.Thread(target=blob.stage_block, args=("a", b"second"))
 
-    def slow_put(*arguments: object) -> object:
+    def slow_put(*arguments: object, **options: object) -> object:
         again.start()
         again.join(1)  # it has to wait; were it let in, the block's file would be gone by now
-        return put(*arguments)
+        return put(*arguments, **options)
 
     monkeypatch.setattr(account, "put", slow_put)
     blob.commit_block_list([BlobBlock("a")])

@@ -15,7 +15,7 @@ from pathlib import Path
 from reddog import vhd
 from reddog.sparse import copy_sparse
 from reddog.storage import _leases
-from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, NoSpace
+from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, NoSpace, replaced_meanwhile
 from reddog.storage._index import Blob, Container, Index
 
 _KEYS = "account.json"
@@ -29,8 +29,18 @@ def disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise NoSpace from None
+        raise
+
+
+@contextmanager
+def keeping(path: Path) -> Iterator[None]:
+    """Delete a new file when the block fails."""
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
         raise
 
 
@@ -45,9 +55,9 @@ class Account:
         self._directory = directory
         self._data = directory / _DATA
         self._keys: tuple[str, str] = _load_keys(directory)
-        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._locks: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
         self._locks_gate = threading.Lock()
-        self.index = Index(directory / _INDEX)
+        self.index = Index(directory / _INDEX, name)
         self._clean()
 
     @classmethod
@@ -90,18 +100,17 @@ class Account:
         """A name for a file, and its path; it belongs to nothing until a blob in the index names it."""
         name = uuid.uuid4().hex
         folder = self._data / name[:2]
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            sync_directory(self._data)
         return name, folder / name
 
     @contextmanager
     def drafting(self) -> Iterator[tuple[str, Path]]:
         """A new file's name and path; when the block fails, the file is gone."""
         file, path = self.new_file()
-        try:
+        with keeping(path):
             yield file, path
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
 
     def path(self, file: str) -> Path:
         """Where a file is."""
@@ -115,10 +124,22 @@ class Account:
     @contextmanager
     def changing(self, container: str, name: str = "") -> Iterator[None]:
         """Keep other changes of the same blob away while this one has more than one step."""
+        key = container, name
         with self._locks_gate:
-            lock = self._locks.setdefault((container, name), threading.Lock())
-        with lock:
-            yield
+            lock, users = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = lock, users + 1
+        try:
+            with lock:
+                yield
+        finally:
+            self._leave(key)
+
+    def _leave(self, key: tuple[str, str]) -> None:
+        """Forget a blob's lock when nobody uses or awaits it."""
+        with self._locks_gate:
+            lock, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = lock, users - 1
 
     def _clean(self) -> None:
         """Delete what a process that was killed has left half done."""
@@ -168,16 +189,21 @@ class Account:
         self.discard(freed)
         return blob
 
-    def put(self, blob: Blob, check: Callable[[Blob | None], None] = lambda present: None) -> Blob:
+    def put(
+        self, blob: Blob, check: Callable[[Blob | None], None] = lambda present: None, *, shared: bool = False
+    ) -> Blob:
         """Add or replace a blob whose files are complete; its uncommitted blocks are forgotten.
 
-        `check` gets the blob that is there now, and may refuse. A lease that is there stays.
+        `check` gets the blob that is there now, and may refuse. A lease that is there stays. `shared`: the
+        files are those of other blobs or blocks, which may have been deleted meanwhile (ServerBusy).
         """
         try:
             with self.index.transaction(write=True) as freed:
                 self.container(blob.container)
                 present = self.index.blob(blob.container, blob.name)
                 check(present)
+                if shared and not self.index.holds(blob.files()):
+                    raise replaced_meanwhile()
                 if present is not None:
                     blob.lease, blob.created = present.lease, present.created
                 blob.etag, blob.modified = self.index.new_tag()
@@ -185,14 +211,11 @@ class Account:
                 self.index.put_blob(blob)
                 self.index.drop_blocks(blob.container, blob.name)
         except BaseException:
-            self.discard([file for file in blob.files() if not self._is_used(file)])
+            if not shared:
+                self.discard(list(blob.files()))
             raise
         self.discard(freed)
         return blob
-
-    def _is_used(self, file: str) -> bool:
-        with self.index.transaction():
-            return file in self.index.files()
 
     # -- Disks -------------------------------------------------------------------------------------------
 
@@ -238,8 +261,7 @@ def finish_disk(path: Path, size: int) -> int:
             os.truncate(path, length - vhd.FOOTER_SIZE)
         os.truncate(path, size)
         vhd.write_footer(path)
-    sync_file(path)
-    sync_directory(path.parent)
+    sync_new(path)
     return size + vhd.FOOTER_SIZE
 
 
@@ -260,6 +282,12 @@ def sync_file(path: Path) -> None:
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_new(path: Path) -> None:
+    """Have a new file on the disk, with its name."""
+    sync_file(path)
+    sync_directory(path.parent)
 
 
 def sync_directory(path: Path) -> None:

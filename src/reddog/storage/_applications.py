@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
@@ -16,11 +17,20 @@ from reddog.storage._account import Account
 from reddog.storage._address import LONGEST_BLOB_NAME, account_in_host
 from reddog.storage._auth import Identity
 from reddog.storage._copies import AccountFinder, Copier
-from reddog.storage._errors import AccountNotFound, StorageError, bad_header, not_available
+from reddog.storage._errors import (
+    AccountNotFound,
+    StorageError,
+    bad_header,
+    bad_query,
+    not_available,
+    replaced_meanwhile,
+)
 from reddog.storage._request import SERVER, XML, BlobRequest
 
 VERSION = "2021-12-02"
-LARGEST_HEADER = 64 << 10
+_ECHOED = re.compile("[ -~]{1,1024}")
+_NO_TEXT = re.compile("[\0-\x08\n-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+_NO_UNICODE = re.compile("[\ud800-\udfff]")
 log = logging.getLogger("reddog.storage")
 Handler = Callable[[BlobRequest], Awaitable[web.StreamResponse]]
 _Operation = tuple[Handler, str]
@@ -62,10 +72,12 @@ def _finished(
     headers = response.headers
     headers["Server"] = SERVER
     headers["x-ms-request-id"] = str(uuid.uuid4())
-    headers["x-ms-version"] = request.headers.get("x-ms-version", VERSION)
+    headers["x-ms-version"] = VERSION
     headers["Date"] = formatdate(usegmt=True)
-    if "x-ms-client-request-id" in request.headers:
-        headers["x-ms-client-request-id"] = request.headers["x-ms-client-request-id"]
+    for name in ("x-ms-version", "x-ms-client-request-id"):
+        value = request.headers.get(name, "")
+        if _ECHOED.fullmatch(value):
+            headers[name] = value
     if error is not None:
         headers["x-ms-error-code"] = error.code
     return response
@@ -94,6 +106,9 @@ class _BlobService:
             return _refusal(request, error)
         except ConnectionError:
             raise
+        except FileNotFoundError as error:  # of a blob, or of an account, that was deleted meanwhile
+            log.warning("%s %s found a file gone: %s", request.method, request.path, error.filename)
+            return _refusal(request, replaced_meanwhile())
         except Exception:
             log.exception("%s %s failed", request.method, request.path)
             message = "The server encountered an internal error. Please retry."
@@ -171,10 +186,11 @@ def _check_request(request: web.Request, blob: str) -> None:
     if len(blob) > LONGEST_BLOB_NAME or "\0" in blob:
         raise StorageError("InvalidUri", 400, "A blob's name has 1 to 1024 characters, none of them NUL.")
     for name, value in request.headers.items():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise bad_header(name, value.encode("utf-8", "replace").decode()) from None
+        if _NO_TEXT.search(value):
+            raise bad_header(name, value.encode("utf-8", "replace").decode())
+    for name, value in request.query.items():
+        if _NO_UNICODE.search(name + value):
+            raise bad_query("", value.encode("utf-8", "replace").decode())
 
 
 def _refuse_unsupported(request: BlobRequest) -> None:
@@ -207,7 +223,7 @@ async def _permit(identity: Identity, request: BlobRequest, permission: str) -> 
 def _permit_anybody(request: BlobRequest, permission: str) -> None:
     """What is public: blobs of public containers, and listings of those that are public as a whole."""
     with request.account.index.transaction():
-        container = request.account.index.container(request.container or "$root")
+        container = request.account.index.container(request.container)
     public = container.public if container is not None else ""
     reads = request.raw.method in ("GET", "HEAD") and permission in ("r", "l")
     if reads and ((request.blob and public) or (not request.blob and public == "container")):

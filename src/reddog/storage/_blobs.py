@@ -11,7 +11,7 @@ from aiohttp import web
 
 from reddog.sparse import copy_sparse
 from reddog.storage import _leases, _transfer
-from reddog.storage._account import disk_errors, sync_file
+from reddog.storage._account import disk_errors, sync_file, sync_new
 from reddog.storage._errors import StorageError, bad_header, no_overwriting
 from reddog.storage._index import Blob
 from reddog.storage._request import (
@@ -251,7 +251,7 @@ def frozen(request: BlobRequest, blob: Blob) -> Iterator[list[list[object]]]:
     with request.account.drafting() as (file, path):
         with disk_errors():
             copy_sparse(request.account.path(blob.segments[0][0]), path)
-            sync_file(path)
+            sync_new(path)
         yield [[file, 0, blob.size]]
 
 
@@ -285,14 +285,27 @@ async def delete(request: BlobRequest) -> web.StreamResponse:
     return empty(202, {"x-ms-delete-type-permanent": "true"})
 
 
-async def changed(request: BlobRequest, edit: Callable[[Blob], None], *, touch: bool = True) -> Blob:
-    """Change the blob that a request names; a snapshot cannot be changed."""
+async def changed(
+    request: BlobRequest,
+    edit: Callable[[Blob], None],
+    *,
+    touch: bool = True,
+    before: Callable[[Blob], None] | None = None,
+) -> Blob:
+    """Change the blob that a request names; a snapshot cannot be changed.
+
+    `before` is what takes long and shows only by the change: it is done while others use the account.
+    """
     if request.snapshot:
         raise StorageError("InvalidQueryParameterValue", 400, "A snapshot cannot be changed.")
     account = request.account
 
     def work() -> Blob:
         with account.changing(request.container, request.blob):
+            if before is not None:
+                with account.index.transaction():
+                    blob = account.blob(request.container, request.blob)
+                before(blob)
             return account.change(request.container, request.blob, edit, touch=touch)
 
     return await asyncio.to_thread(work)

@@ -66,7 +66,12 @@ class Storage:
     # -- Accounts ----------------------------------------------------------------------------------------
 
     def ensure_account(self, name: str, primary_key: str, secondary_key: str) -> None:
-        """Create the account, or give it these keys (base64 of 64 bytes); the old ones stop working at once."""
+        """Create the account, or give it these keys (base64 of 64 bytes); the old ones stop working at once.
+
+        :raises ValueError: no account may have that name.
+        """
+        if not _address.is_account_name(name):
+            raise ValueError(f"{name!r} is no name of a storage account.")
         keys = primary_key, secondary_key
         with self._lock:
             if name in self._accounts:

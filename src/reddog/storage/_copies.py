@@ -14,7 +14,7 @@ from aiohttp import web
 
 from reddog.sparse import copy_sparse
 from reddog.storage import _auth
-from reddog.storage._account import Account, disk_errors, sync_file
+from reddog.storage._account import Account, disk_errors, sync_new
 from reddog.storage._address import BlobAddress, parse_url
 from reddog.storage._blobs import check_replace, content_headers
 from reddog.storage._errors import AccountNotFound, BlobUrlError, StorageError, missing_header, not_met
@@ -59,7 +59,8 @@ class Copier:
                 check_replace(request, present)
                 self._check_type(present, found)
             target = self._target(request, url, source, found)
-            return account.put(target, lambda there: check_replace(request, there))  # it may be leased by now
+            shared = _shares_files(source, found, account)
+            return account.put(target, lambda there: check_replace(request, there), shared=shared)
 
     def _target(self, request: BlobRequest, url: str, source: Account, found: Blob) -> Blob:
         now = datetime.now(UTC)
@@ -115,9 +116,14 @@ class Copier:
         raise StorageError("NoPendingCopyOperation", 409, message)
 
 
+def _shares_files(source: Account, found: Blob, target: Account) -> bool:
+    """Whether a copy needs no files of its own: within an account, where files never change."""
+    return source is target and found.type == "BlockBlob"
+
+
 def _copied(source: Account, found: Blob, target: Account) -> list[list[object]]:
     """The segments of a copy: shared within an account where files never change, else in a file of its own."""
-    if source is target and found.type == "BlockBlob":
+    if _shares_files(source, found, target):
         return [list(segment) for segment in found.segments]
     if not found.segments:
         return []
@@ -130,5 +136,5 @@ def _copied(source: Account, found: Blob, target: Account) -> list[list[object]]
                 path.chmod(0o600)
                 for piece in read(source, found, 0, found.size):
                     made.write(piece)
-        sync_file(path)
+        sync_new(path)
     return [[file, 0, found.size]]

@@ -110,6 +110,11 @@ def not_met() -> StorageError:
     return StorageError("ConditionNotMet", 412, message)
 
 
+def replaced_meanwhile() -> StorageError:
+    """What a request was about to use was deleted or replaced while it ran."""
+    return StorageError("ServerBusy", 503, "The blob was replaced or deleted just now. Please retry.")
+
+
 def not_available(what: str) -> StorageError:
     """What this service does not have."""
     return StorageError("NotImplemented", 501, f"{what} is not available in this cloud yet.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from reddog.storage._errors import NoSpace
+from reddog.storage._errors import AccountNotFound, NoSpace
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS properties (service TEXT PRIMARY KEY, document TEXT NOT NULL);
@@ -92,7 +92,9 @@ class Index:
     A change that was answered survives kill -9 and power loss.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, account: str) -> None:
+        self._account = account
+        self._open = True
         self._lock = threading.RLock()
         self._last_tag = 0
         self._freed: list[str] = []
@@ -107,6 +109,7 @@ class Index:
     def close(self) -> None:
         """Close the database."""
         with self._lock:
+            self._open = False
             self._connection.close()
 
     @contextmanager
@@ -114,9 +117,13 @@ class Index:
         """One consistent look at the account, or one change of it, all or nothing.
 
         Gives a list that names, once the block has ended, the files that nothing uses any more.
+
+        :raises AccountNotFound: the account was removed meanwhile.
         """
         freed: list[str] = []
         with self._lock:
+            if not self._open:
+                raise AccountNotFound(self._account)
             self._freed = freed
             self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
             try:
@@ -246,14 +253,24 @@ class Index:
 
     def put_block(self, container: str, name: str, block: Block) -> None:
         """Add or replace an uncommitted block."""
-        before = self.blocks(container, name).get(block.id)
+        before = self._one(
+            "SELECT file FROM blocks WHERE container=? AND name=? AND block=?", container, name, block.id
+        )
         self._acquire({block.file})
         self._do(
             "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
             *(container, name, block.id, block.size, block.file),
         )
         if before is not None:
-            self._release({before.file})
+            self._release({before[0]})
+
+    def block_counts(self, container: str, name: str) -> tuple[int, int]:
+        """How many uncommitted blocks a blob has, and how long their ids are, without their padding."""
+        row = self._one(
+            "SELECT count(*), max(length(rtrim(block, '='))) FROM blocks WHERE container=? AND name=?",
+            *(container, name),
+        )
+        return (row[0], row[1] or 0) if row else (0, 0)
 
     def drop_blocks(self, container: str, name: str) -> None:
         """Forget a blob's uncommitted blocks."""
@@ -274,6 +291,10 @@ class Index:
     def files(self) -> set[str]:
         """The names of all files in use."""
         return {row[0] for row in self._all("SELECT name FROM files")}
+
+    def holds(self, names: set[str]) -> bool:
+        """Whether all these files are in use."""
+        return all(self._one("SELECT 1 FROM files WHERE name=?", name) for name in names)
 
     def _acquire(self, names: set[str]) -> None:
         for name in names:

@@ -8,15 +8,16 @@ import binascii
 import hashlib
 import os
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
-from reddog.storage._account import Account, disk_errors, sync_directory
+from reddog.storage._account import Account, disk_errors, keeping, sync_directory
 from reddog.storage._crc64 import Crc64
-from reddog.storage._errors import StorageError, bad_header
+from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
 
@@ -48,47 +49,67 @@ async def receive(request: BlobRequest) -> Received:
             "RequestBodyTooLarge", 413, f"The request body is larger than {LARGEST_BODY} bytes."
         )
     file, path = account.new_file()
-    try:
+    with keeping(path):
         received, md5, crc64 = await _write(request, path)
         _check_digest(request, md5, crc64)
         return Received(file, path, received, md5)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+
+
+class _Draft:
+    """A new file that is written in threads; it is not closed under a thread that writes."""
+
+    def __init__(self, path: Path, crc64: Crc64 | None) -> None:
+        self._path = path
+        self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115 - see close
+        self._gate = threading.Lock()
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.crc64 = crc64
+
+    def write(self, piece: bytes) -> None:
+        """Add a piece, to the file and to its digests."""
+        with self._gate, disk_errors():
+            view = memoryview(piece)
+            while view:
+                view = view[self._file.write(view) :]
+            self.md5.update(piece)
+            if self.crc64 is not None:
+                self.crc64.update(piece)
+
+    def finish(self) -> None:
+        """Have all of it on the disk."""
+        with self._gate, disk_errors():
+            os.fdatasync(self._file.fileno())
+            sync_directory(self._path.parent)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._gate:
+            self._file.close()
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | None]:
-    digest = hashlib.md5(usedforsecurity=False)
-    crc64 = Crc64() if _CRC64 in request.headers else None
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    """Write the body; each piece is written while the next one is received."""
+    draft = _Draft(path, Crc64() if _CRC64 in request.headers else None)
     received = 0
-
-    def write(piece: bytes) -> None:
-        with disk_errors():
-            _write_all(descriptor, piece)
-        digest.update(piece)
-        if crc64 is not None:
-            crc64.update(piece)
-
-    def finish() -> None:
-        with disk_errors():
-            os.fdatasync(descriptor)
-        sync_directory(path.parent)
-
+    writing: asyncio.Future[None] | None = None
     try:
         async for piece in pieces(request):
             received += len(piece)
-            await asyncio.to_thread(write, piece)
-        await asyncio.to_thread(finish)
+            if writing is not None:
+                await writing
+            writing = asyncio.ensure_future(asyncio.to_thread(draft.write, piece))
+        if writing is not None:
+            await writing
+        await asyncio.to_thread(draft.finish)
     finally:
-        os.close(descriptor)
-    return received, base64.b64encode(digest.digest()).decode(), crc64
-
-
-def _write_all(descriptor: int, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(descriptor, view) :]
+        if writing is not None and not writing.done():
+            writing.cancel()
+        await asyncio.to_thread(draft.close)
+    return received, base64.b64encode(draft.md5.digest()).decode(), draft.crc64
 
 
 async def pieces(request: BlobRequest) -> AsyncIterator[bytes]:
@@ -208,7 +229,7 @@ async def send(
             return web.Response(status=status, headers=headers, body=whole)
         piece = await asyncio.to_thread(next, source, b"")
     except FileNotFoundError:
-        raise StorageError("ServerBusy", 503, "The blob was replaced just now. Please retry.") from None
+        raise replaced_meanwhile() from None
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = end - start
     await response.prepare(request.raw)

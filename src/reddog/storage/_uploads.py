@@ -15,7 +15,7 @@ from lxml import etree
 
 from reddog.sparse import data_ranges
 from reddog.storage import _leases, _transfer
-from reddog.storage._account import disk_errors
+from reddog.storage._account import disk_errors, keeping, sync_new
 from reddog.storage._blobs import (
     DEFAULT_TYPE,
     LARGEST_PAGE_BLOB,
@@ -25,7 +25,7 @@ from reddog.storage._blobs import (
     content_headers,
     load,
 )
-from reddog.storage._errors import StorageError, bad_header, bad_query, wrong_type
+from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
 from reddog.storage._index import Blob, Block
 from reddog.storage._request import BlobRequest, document, empty, metadata_of, tags
 
@@ -77,7 +77,7 @@ def _start_empty(request: BlobRequest, blob: Blob) -> None:
     with request.account.drafting() as (file, path), disk_errors(), path.open("xb") as made:
         os.chmod(path, 0o600)
         made.truncate(blob.size)
-        os.fsync(made.fileno())
+        sync_new(path)
     blob.segments = [[file, 0, blob.size]]
 
 
@@ -107,26 +107,23 @@ async def put_block(request: BlobRequest) -> web.StreamResponse:
     def work() -> None:
         account = request.account
         with (
+            keeping(received.path),
             account.changing(request.container, request.blob),  # not while a list is made of the old ones
             account.index.transaction(write=True) as freed,
         ):
             account.container(request.container)
-            others = account.index.blocks(request.container, request.blob)
-            if any(len(base64.b64decode(one)) != len(base64.b64decode(identity)) for one in others):
+            count, length = account.index.block_counts(request.container, request.blob)
+            if count and length != len(identity.rstrip("=")):
                 message = "The specified block ID is not of the length of the other blocks' ids."
                 raise StorageError("InvalidBlobOrBlock", 400, message)
-            if len(others) >= 2 * MOST_BLOCKS:
+            if count >= 2 * MOST_BLOCKS:
                 message = "The uncommitted block count is at its limit of 100,000."
                 raise StorageError("BlockCountExceedsLimit", 409, message)
             block = Block(identity, received.size, received.file)
             account.index.put_block(request.container, request.blob, block)
         account.discard(freed)
 
-    try:
-        await asyncio.to_thread(work)
-    except BaseException:
-        received.path.unlink(missing_ok=True)
-        raise
+    await asyncio.to_thread(work)
     return empty(201, {"Content-MD5": received.md5, "x-ms-request-server-encrypted": "false"})
 
 
@@ -170,7 +167,7 @@ async def put_block_list(request: BlobRequest) -> web.StreamResponse:
                     raise wrong_type()
                 uncommitted = account.index.blocks(request.container, request.blob)
             _assemble(blob, wanted, uncommitted, present)
-            return account.put(blob)
+            return account.put(blob, shared=True)
 
     blob = await asyncio.to_thread(work)
     return empty(201, {**tags(blob), "x-ms-request-server-encrypted": "false"})
@@ -274,10 +271,9 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
         raise bad_header("Content-Length", "0")
     largest = request.number("x-ms-blob-condition-maxsize", 1 << 62)
     expected = request.number("x-ms-blob-condition-appendpos", -1) if _given(request, "appendpos") else -1
-    offset = 0
+    offset = -1
 
-    def edit(blob: Blob) -> None:
-        nonlocal offset
+    def check(blob: Blob) -> None:
         if blob.type != "AppendBlob":
             raise wrong_type()
         check_change(request, blob)
@@ -290,14 +286,23 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
         if len(blob.blocks) >= MOST_BLOCKS:
             message = "The committed block count cannot exceed the limit of 50,000 blocks."
             raise StorageError("BlockCountExceedsLimit", 409, message)
+
+    def write(blob: Blob) -> None:
+        nonlocal offset
+        check(blob)
         offset = blob.size
         write_at(request.account.path(blob.segments[0][0]), offset, data)
+
+    def edit(blob: Blob) -> None:
+        check(blob)
+        if blob.size != offset:
+            raise replaced_meanwhile()
         blob.size += len(data)
         blob.segments[0][2] = blob.size
         blob.blocks.append(["", len(data)])
         blob.headers.pop("Content-MD5", None)
 
-    blob = await changed(request, edit)
+    blob = await changed(request, edit, before=write)
     answer = {
         "Content-MD5": _transfer.md5_of(data),
         "x-ms-blob-append-offset": str(offset),
@@ -373,13 +378,9 @@ def punch(path: Path, start: int, end: int) -> None:
     with disk_errors():
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:
-            position = start
-            while position < end:
-                length = min(_transfer.PIECE, end - position)
-                data = os.pread(descriptor, length, position)
-                if data.count(0) != len(data):
-                    os.pwrite(descriptor, bytes(length), position)
-                position += length
+            for first, last in data_ranges(descriptor, end, start):
+                for position in range(first, last, _transfer.PIECE):
+                    os.pwrite(descriptor, bytes(min(_transfer.PIECE, last - position)), position)
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
@@ -446,13 +447,7 @@ def page_differences(new: Path, old: Path, start: int, end: int) -> Iterator[tup
     """Where two states of a page blob differ: ranges written since, and ranges cleared since."""
     before: tuple[str, int, int] | None = None
     with new.open("rb") as left, old.open("rb") as right:
-        for position in range(start, end, SECTOR):
-            left.seek(position)
-            right.seek(position)
-            page, other = left.read(SECTOR), right.read(SECTOR) or bytes(SECTOR)
-            if page == other:
-                continue
-            tag = "PageRange" if any(page) else "ClearRange"
+        for tag, position in _different_pages(left.fileno(), right.fileno(), start, end):
             if before is not None and before[0] == tag and before[2] == position:
                 before = tag, before[1], position + SECTOR
                 continue
@@ -461,3 +456,26 @@ def page_differences(new: Path, old: Path, start: int, end: int) -> Iterator[tup
             before = tag, position, position + SECTOR
     if before is not None:
         yield before
+
+
+def _different_pages(new: int, old: int, start: int, end: int) -> Iterator[tuple[str, int]]:
+    """The pages that differ between two files, and whether they are PageRange or ClearRange now.
+
+    Only pieces of which one of the files has data are read.
+    """
+    piece = _transfer.PIECE
+    filled = {
+        number
+        for descriptor in (new, old)
+        for first, last in data_ranges(descriptor, end, start)
+        for number in range(first // piece, -(-last // piece))
+    }
+    for number in sorted(filled):
+        first, last = max(start, number * piece), min(end, (number + 1) * piece)
+        one, other = (os.pread(file, last - first, first).ljust(last - first, b"\0") for file in (new, old))
+        if one == other:
+            continue
+        for offset in range(0, last - first, SECTOR):
+            page = one[offset : offset + SECTOR]
+            if page != other[offset : offset + SECTOR]:
+                yield "PageRange" if any(page) else "ClearRange", first + offset
