@@ -1,0 +1,191 @@
+"""Virtual machines through the cloud's own ups and downs: kills, restarts, and what befalls the guests."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.conftest import CloudStarter, RunningCloud, machines_of
+from tests.e2e.machines import ssh, wait_for_status, wait_until_done, wait_until_ready
+
+from azure.servicemanagement import (
+    ConfigurationSet,
+    ConfigurationSetInputEndpoint,
+    LinuxConfigurationSet,
+    OSVirtualHardDisk,
+    ServiceManagementService,
+)
+
+pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
+USER, PASSWORD = "someone", "a-secret-word"
+
+
+@pytest.fixture(scope="module")
+def cloud(start_cloud: CloudStarter) -> RunningCloud:
+    return start_cloud("qemu")
+
+
+@pytest.fixture(scope="module")
+def sms(cloud: RunningCloud) -> ServiceManagementService:
+    os.environ["REDDOG_PROFILE"] = cloud.environment["REDDOG_PROFILE"]
+    summary = cloud.summary
+    return ServiceManagementService(
+        summary["subscription_id"], summary["certificate"], host=summary["management_host"]
+    )
+
+
+@pytest.fixture(scope="module")
+def instance(sms: ServiceManagementService) -> Any:
+    """A machine with an endpoint for SSH."""
+    sms.create_hosted_service("ups", "ups", location="West US")
+    wait_until_done(sms, sms.create_storage_account("downs", "", "downs", location="West US"))
+    image = next(image for image in sms.list_os_images() if image.category == "Public")
+    network = ConfigurationSet()
+    network.configuration_set_type = "NetworkConfiguration"
+    network.input_endpoints.input_endpoints.append(ConfigurationSetInputEndpoint("ssh", "tcp", "22", "22"))
+    endpoint = sms.get_storage_account_properties("downs").storage_service_properties.endpoints[0]
+    result = sms.create_virtual_machine_deployment(
+        "ups",
+        "ups",
+        "production",
+        "ups",
+        "ups",
+        LinuxConfigurationSet("upshost", USER, PASSWORD, False),
+        OSVirtualHardDisk(image.name, f"{endpoint}vhds/ups.vhd"),
+        network_config=network,
+        role_size="ExtraSmall",
+    )
+    wait_until_done(sms, result)
+    return wait_until_ready(sms, "ups", "ups")
+
+
+def boot_of(instance: Any) -> str:
+    """Tells one boot of the guest from another."""
+    return ssh(instance, USER, "cat /proc/sys/kernel/random/boot_id", password=PASSWORD)
+
+
+def process_of(cloud: RunningCloud) -> int:
+    (line,) = machines_of(cloud.data_dir)
+    return int(line.split()[0])
+
+
+def eventually(condition: Callable[[], bool], timeout: float = 60) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.2)
+
+
+def test_the_password_is_kept_nowhere_once_the_guest_is_ready(cloud: RunningCloud, instance: Any) -> None:
+    def places() -> str:
+        kept = [cloud.data_dir / "machines", cloud.data_dir / "logs", *cloud.data_dir.glob("cloud.db*")]
+        command = ["grep", "-rl", PASSWORD, *map(str, kept)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    def encoded() -> bool:
+        return any(b"UserPassword" in path.read_bytes() for path in cloud.data_dir.glob("machines/*/*.iso"))
+
+    eventually(lambda: not places() and not encoded())
+
+
+def test_a_killed_cloud_finds_its_machines_running(
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+) -> None:
+    before, machine = boot_of(instance), process_of(cloud)
+    os.kill(cloud.process, signal.SIGKILL)
+    assert boot_of(instance) == before  # machines do not need the cloud to run
+    cloud.up("qemu")
+    assert process_of(cloud) == machine
+    assert wait_until_ready(sms, "ups", "ups").power_state == "Started"
+    assert boot_of(instance) == before
+
+
+def test_down_and_up_start_the_machines_again(
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+) -> None:
+    before = boot_of(instance)
+    cloud.reddog("down")
+    assert not machines_of(cloud.data_dir)
+    cloud.up("qemu")
+    after = wait_until_ready(sms, "ups", "ups")
+    assert after.instance_endpoints[0].public_port == instance.instance_endpoints[0].public_port
+    assert boot_of(after) != before
+
+
+def test_down_can_leave_the_machines_running(
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+) -> None:
+    before, machine = boot_of(instance), process_of(cloud)
+    cloud.reddog("down", "--keep-vms")
+    assert boot_of(instance) == before
+    cloud.up("qemu")
+    assert process_of(cloud) == machine
+    assert boot_of(instance) == before
+
+
+def test_a_machine_that_powers_itself_off_shows_so_and_starts_again(
+    sms: ServiceManagementService, instance: Any
+) -> None:
+    ssh(instance, USER, "(sleep 1; sudo -n poweroff) >/dev/null 2>&1 &", password=PASSWORD)
+    stopped = wait_for_status(sms, "ups", "ups", "StoppedVM")
+    assert (stopped.power_state, stopped.instance_state_details) == (
+        "Stopped",
+        "The guest has shut itself down.",
+    )
+    wait_until_done(sms, sms.start_role("ups", "ups", "ups"))
+    assert wait_until_ready(sms, "ups", "ups").power_state == "Started"
+
+
+def test_a_machine_whose_process_is_killed_shows_so(
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+) -> None:
+    os.kill(process_of(cloud), signal.SIGKILL)
+    stopped = wait_for_status(sms, "ups", "ups", "StoppedVM")
+    assert "killed" in stopped.instance_state_details
+    wait_until_done(sms, sms.restart_role("ups", "ups", "ups"))
+    wait_until_ready(sms, "ups", "ups")
+
+
+def test_a_panic_shows_so(sms: ServiceManagementService, instance: Any) -> None:
+    command = "echo c | sudo -n tee /proc/sysrq-trigger >/dev/null"
+    ssh(instance, USER, f"(sleep 1; {command}) >/dev/null 2>&1 &", password=PASSWORD)
+    stopped = wait_for_status(sms, "ups", "ups", "StoppedVM")
+    assert "panicked" in stopped.instance_state_details
+    wait_until_done(sms, sms.restart_role("ups", "ups", "ups"))
+    wait_until_ready(sms, "ups", "ups")
+
+
+def test_shutting_down_keeps_or_gives_up_the_address(sms: ServiceManagementService, instance: Any) -> None:
+    wait_until_done(sms, sms.shutdown_role("ups", "ups", "ups"))
+    stopped = wait_for_status(sms, "ups", "ups", "StoppedVM")
+    assert stopped.power_state == "Stopped"
+    assert len(sms.get_deployment_by_name("ups", "ups").virtual_ips) == 1
+    wait_until_done(sms, sms.shutdown_role("ups", "ups", "ups", "StoppedDeallocated"))
+    gone = wait_for_status(sms, "ups", "ups", "StoppedDeallocated")
+    assert not gone.ip_address
+    deployment = sms.get_deployment_by_name("ups", "ups")
+    assert (deployment.status, len(deployment.virtual_ips)) == ("Suspended", 0)
+    wait_until_done(sms, sms.start_role("ups", "ups", "ups"))
+    assert ssh(wait_until_ready(sms, "ups", "ups"), USER, "hostname", password=PASSWORD) == "upshost\n"
+
+
+def test_nothing_is_left_of_a_deployment_that_was_deleted(
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+) -> None:
+    address = instance.instance_endpoints[0].vip
+    wait_until_done(sms, sms.delete_deployment("ups", "ups", delete_vhd=True))
+    sms.delete_hosted_service("ups")
+    sms.delete_storage_account("downs")
+    assert not machines_of(cloud.data_dir)
+    assert not [path for path in (cloud.data_dir / "machines").iterdir() if path.is_dir()]
+    assert not [path for path in (cloud.data_dir / "storage").iterdir() if not path.name.startswith(".")]
+    listeners = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=False).stdout
+    assert not re.search(rf"{re.escape(address)}:", listeners)
+    assert Path(cloud.data_dir).exists()
