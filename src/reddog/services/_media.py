@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reddog.engine import Reader, Resource
+from reddog.engine import Reader, Resource, Tx
 from reddog.services import _rules
 from reddog.storage import (
     AccountNotFound,
@@ -26,6 +26,8 @@ from reddog.vhd import FOOTER_SIZE, VhdError, verify
 from reddog.wire import errors
 
 GIB = 1 << 30
+LARGEST_DISK = 1023  # GB
+CACHING = ("None", "ReadOnly", "ReadWrite")
 _LEASES = uuid.UUID("6f1d5a52-97f5-4f0c-8a43-3a1c9b0a2d11")  # namespace of the lease ids made here
 
 
@@ -47,6 +49,29 @@ def from_goal(media: Mapping[str, str]) -> BlobAddress:
 def in_gib(size: int) -> int:
     """A size in bytes as the API tells it: whole GiB, rounded up."""
     return math.ceil(size / GIB)
+
+
+def in_bytes(gib: int) -> int:
+    """A new disk's size. BadRequest: it is not between 1 and 1023 GB."""
+    if not 1 <= gib <= LARGEST_DISK:
+        raise errors.INVALID_DISK_SIZE(size=gib, limit=LARGEST_DISK)
+    return gib * GIB
+
+
+def caching(given: str | None, default: str) -> str:
+    """`None`, `ReadOnly` or `ReadWrite`, however it was written."""
+    found = {name.lower(): name for name in CACHING}.get((given or default).lower())
+    if found is None:
+        raise errors.INVALID_ELEMENT(element="HostCaching", expected=", ".join(CACHING))
+    return found
+
+
+def hold_accounts(tx: Tx, media: Iterable[Mapping[str, str]]) -> None:
+    """Refuse blobs in an account that is on its way out."""
+    for one in media:
+        row = tx.get("storage_account", one["account"])
+        if row is None or not row.present:
+            raise errors.STORAGE_ACCOUNT_NOT_FOUND(name=one["account"])
 
 
 class MediaLinks:
@@ -90,6 +115,10 @@ class MediaLinks:
         with storage_errors(url):
             if self.storage.properties(address) is not None:
                 raise errors.MEDIA_EXISTS(url=url)
+
+    def is_free(self, media: Mapping[str, str]) -> bool:
+        """Whether there is no blob."""
+        return self.storage.properties(from_goal(media)) is None
 
     def require_unleased(self, url: str, address: BlobAddress) -> None:
         """Refuse a blob that something else holds."""
@@ -144,6 +173,9 @@ def fill(storage: Storage, row: Resource, index: int, disk: Mapping[str, Any]) -
     """
     address, source, lease = from_goal(disk["media"]), disk["source"], lease_id(row, index)
     with storage_errors(disk["media_link"]):
+        found = storage.properties(address)
+        if found is not None and found.lease_id == lease:
+            return  # made before; what it was made from may be gone by now
         if source["type"] == "adopt":
             storage.lease(address, lease)
             return

@@ -26,7 +26,7 @@ from reddog.wire import (
 _ROLE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?")
 _DYNAMIC_PORTS = range(49152, 65536)
 PROTOCOLS = ("tcp", "udp")
-HIGHEST_LUN = 15  # the API's numbers go from 0 to 15
+IDLE_TIMEOUTS = range(4, 31)  # minutes
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class RolePlanner:
     def _system_disk(self, place: Place, disk: Any, stamp: _Stamp, plan: RolePlan) -> dict[str, Any]:
         if disk is None or not (disk.source_image_name or disk.disk_name or disk.remote_source_image_link):
             raise errors.MISSING_ELEMENT(element="OSVirtualHardDisk", parent="Role")
-        caching = disk.host_caching or "ReadWrite"
+        caching = _media.caching(disk.host_caching, "ReadWrite")
         if not disk.source_image_name and not disk.remote_source_image_link:
             row = self._existing(place, disk.disk_name, plan)
             if not row.goal["os"]:
@@ -198,10 +198,10 @@ class RolePlanner:
         self, place: Place, disk: Any, stamp: _Stamp, plan: RolePlan, others: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         lun = disk.lun or 0
-        if not 0 <= lun <= HIGHEST_LUN or lun in [other["lun"] for other in others]:
-            raise errors.INVALID_LUN(lun=lun, highest=HIGHEST_LUN)
-        caching = disk.host_caching or "None"
-        size = (disk.logical_disk_size_in_gb or 0) * _media.GIB
+        if not 0 <= lun <= vm_images.HIGHEST_LUN or lun in [other["lun"] for other in others]:
+            raise errors.INVALID_LUN(lun=lun, highest=vm_images.HIGHEST_LUN)
+        caching = _media.caching(disk.host_caching, "None")
+        size = _media.in_bytes(disk.logical_disk_size_in_gb) if disk.logical_disk_size_in_gb else 0
         if disk.disk_name and not size and not disk.source_media_link:
             row = self._existing(place, disk.disk_name, plan)
             return {"name": row.goal["name"], "lun": lun, "caching": caching}
@@ -311,6 +311,8 @@ def _endpoints(network: ConfigurationSet | None) -> Iterator[dict[str, Any]]:
         protocol = (endpoint.protocol or "").lower()
         if protocol not in PROTOCOLS or not endpoint.name:
             raise errors.A_PARAMETER_WAS_INCORRECT()
+        if endpoint.idle_timeout_in_minutes not in (None, *IDLE_TIMEOUTS):
+            raise errors.INVALID_ELEMENT(element="IdleTimeoutInMinutes", expected="4 to 30")
         port = _port(endpoint.port) if endpoint.port else _free(taken)
         taken.add(port)
         yield {
@@ -340,6 +342,7 @@ def _port(value: Any) -> int:
 def _resized(gib: int | None, size: int) -> int:
     if not gib:
         return size
-    if gib * _media.GIB < size:
+    resized = _media.in_bytes(gib)
+    if resized < size:
         raise errors.DISK_TOO_SMALL(size=gib, needed=_media.in_gib(size))
-    return gib * _media.GIB
+    return resized

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry
+from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
 from reddog.fabric import ComputeDriver, Disk, Forward, MachineSpec, MachineState
 from reddog.fabric.ports import can_bind
 from reddog.services import _media, _virtual_ips, disks
@@ -65,6 +65,7 @@ class RoleReconciler(Reconciler):
         with machine_errors(row.goal["name"]):
             if not row.present or row.goal["power"] == "deallocated":
                 self._driver.remove(machine)
+                self._keys.pop(machine, None)
                 ctx.checkpoint("machine removed")
                 return Converged()
             if row.goal["power"] == "stopped":
@@ -82,8 +83,21 @@ class RoleReconciler(Reconciler):
         if row.state.get("boot_id") != self._boot_id:
             ctx.unsettle()
             return
-        if row.state.get("provisioning") and self._driver.observe(machine).ready:
-            self._driver.forget_provisioning(machine)
+        self._forget_secrets(row, ctx, self._driver.observe(machine))
+
+    def finish(self, tx: Tx, row: Resource, succeeded: bool) -> None:
+        """Let go of the disks of a role whose removal was given up for now: they were attached to it again."""
+        if row.present or succeeded:
+            return
+        for disk in tx.list(disks.KIND, row.subscription):
+            used = disk.goal["attached"]
+            if disk.present and used and used["key"] == row.key:
+                tx.set_goal(disks.KIND, disk.key, {**disk.goal, "attached": None}, after=[row.ref])
+
+    def _forget_secrets(self, row: Resource, ctx: Context, seen: MachineState) -> None:
+        """Forget the provisioning document when the guest has used it."""
+        if row.state.get("provisioning") and seen.ready:
+            self._driver.forget_provisioning(machine_id(row))
             ctx.patch_state(provisioning=None)
 
     def _run(self, row: Resource, ctx: Context) -> Converged | Retry:
@@ -98,6 +112,7 @@ class RoleReconciler(Reconciler):
             return Retry(READY_POLL)
         if row.goal.get("wait_ready") and _is_booting(seen):
             return Retry(READY_POLL)
+        self._forget_secrets(row, ctx, seen)
         return Converged()
 
     def _restart(self, row: Resource, ctx: Context, seen: MachineState) -> Converged | Retry:

@@ -93,10 +93,9 @@ class Services:
             self._roles,
         ]
         self.engine = Engine(store, reconcilers, settings=settings.engine, checkpoint=checkpoint)
-        self.handlers: Mapping[str, Handler] = {
-            **dict.fromkeys(OPERATIONS, _not_supported),
-            **self._handlers(storage, driver, settings),
-        }
+        supported = self._handlers(storage, driver, settings)
+        self.supported = frozenset(supported)
+        self.handlers: Mapping[str, Handler] = {**dict.fromkeys(OPERATIONS, _not_supported), **supported}
 
     def bootstrap(self, name: str, certificate: pki.Certificate) -> str:
         """Make sure that there is a subscription which the certificate may manage; returns its id."""
@@ -169,7 +168,7 @@ class Services:
             images,
             VMImagesService(engine, media),
             deployments,
-            Roles(engine, planner, view, media),
+            Roles(engine, planner, view, media, images),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
 

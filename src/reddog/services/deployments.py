@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _rules, _virtual_ips, disks
+from reddog.services import _media, _rules, _virtual_ips, disks
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._role_plan import Place, RolePlan, RolePlanner
@@ -51,7 +51,7 @@ def insert_role(tx: Tx, plan: RolePlan, place: Place, deployment_key: str) -> Re
         attached = {**goal, "attached": used}
         row = _rules.insert(tx, disks.KIND, disk, subscription=place.subscription, goal=attached, taken=taken)
         after.append(row.ref)
-        _hold_account(tx, goal["media"][0]["account"])
+        _media.hold_accounts(tx, goal["media"])
     for disk in plan.existing_disks:
         row = _rules.owned(tx, disks.KIND, disk, place.subscription, errors.DISK_NOT_FOUND())
         if row.goal["attached"]:
@@ -245,10 +245,3 @@ def _in_slot(reader: Reader, call: Call) -> Resource:
         if row.goal["slot"] == slot and row.present:
             return row
     raise errors.DEPLOYMENT_NOT_FOUND()
-
-
-def _hold_account(tx: Tx, name: str) -> None:
-    """Refuse an account that is on its way out."""
-    row = tx.get("storage_account", name)
-    if row is None or not row.present:
-        raise errors.STORAGE_ACCOUNT_NOT_FOUND(name=name)

@@ -8,6 +8,7 @@ from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resour
 from reddog.services import _media, _rules
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._media import MediaLinks
+from reddog.services.os_images import system
 from reddog.storage import Storage
 from reddog.wire import AttachedTo, Disk, Disks, errors, only
 
@@ -81,7 +82,7 @@ class DisksService:
         goal = {
             "name": name,
             "label": body.label,
-            "os": body.os or None,
+            "os": system(body.os) if body.os else None,
             "media_link": link,
             "media": [_media.as_goal(address)],
             "size": size,
@@ -93,12 +94,15 @@ class DisksService:
         }
 
         def change(tx: Tx) -> Resource:
+            _media.hold_accounts(tx, goal["media"])
             return _rules.insert(tx, KIND, key, subscription=call.subscription, goal=goal, taken=taken)
 
         return Reply(shown(_rules.accept(self._engine, call, change)))
 
     def update(self, call: Call) -> Reply:
-        """Update Disk: gives it another label."""
+        """Update Disk: gives it another label. NotImplemented: it would change the size."""
+        if call.body.resized_size_in_gb:
+            raise errors.NOT_SUPPORTED(operation="Update Disk with ResizedSizeInGB")
 
         def change(tx: Tx) -> Resource:
             row = require(tx, call.subscription, call.params["disk"])

@@ -82,6 +82,11 @@ class OSImagesService:
             "Delete OS Image": self.delete,
         }
 
+    def require_own_name(self, name: str) -> None:
+        """Refuse the name of one of the platform's images. ConflictError."""
+        if name.lower() in self._platform:
+            raise errors.IMAGE_EXISTS(name=name)
+
     def source(self, reader: Reader, subscription: str, name: str) -> ImageSource:
         """The image that a new machine is made from. ResourceNotFound: there is no such image."""
         platform = self._platform.get(name.lower())
@@ -113,8 +118,7 @@ class OSImagesService:
         """Add OS Image: a fixed VHD in a page blob of the subscription becomes an image, leased as long."""
         body = call.body
         name = _rules.check_resource_name(body.name, "an image")
-        if name.lower() in self._platform:
-            raise errors.IMAGE_EXISTS(name=name)
+        self.require_own_name(name)
         link = body.media_link or ""
         key, taken = key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
         self._read(lambda reader: _rules.require_free(reader, KIND, key, taken))
@@ -136,6 +140,7 @@ class OSImagesService:
         }
 
         def change(tx: Tx) -> Resource:
+            _media.hold_accounts(tx, goal["media"])
             return _rules.insert(tx, KIND, key, subscription=call.subscription, goal=goal, taken=taken)
 
         return Reply(shown(_rules.accept(self._engine, call, change)))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _rules, deployments, disks, os_images, vm_images
+from reddog.services import _media, _rules, deployments, disks, os_images, vm_images
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
@@ -26,14 +27,23 @@ class Roles:
         planner: Checks new roles.
         view: Tells of roles.
         media: Reads media links.
+        images: Knows the names of the platform's images.
     """
 
-    def __init__(self, engine: Engine, planner: RolePlanner, view: DeploymentView, media: MediaLinks) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        planner: RolePlanner,
+        view: DeploymentView,
+        media: MediaLinks,
+        images: os_images.OSImagesService,
+    ) -> None:
         self._engine = engine
         self._read = engine.store.read
         self._planner = planner
         self._view = view
         self._media = media
+        self._images = images
 
     def handlers(self) -> Mapping[str, Handler]:
         """The operations by name."""
@@ -101,7 +111,7 @@ class Roles:
     def shut_down(self, call: Call) -> Reply:
         """Shutdown Role: `Stopped` keeps the address, `StoppedDeallocated` gives it up."""
         power = _shutdown_action(call.body.post_shutdown_action)
-        return self._change(call, [call.params["role"]], lambda goal: {**goal, "power": power})
+        return self._change(call, [call.params["role"]], lambda goal: _shut_down(goal, power))
 
     def start_several(self, call: Call) -> Reply:
         """Start Roles: its operation ends before the guests are ready."""
@@ -110,7 +120,7 @@ class Roles:
     def shut_down_several(self, call: Call) -> Reply:
         """Shutdown Roles."""
         power = _shutdown_action(call.body.post_shutdown_action)
-        return self._change(call, call.body.roles or [], lambda goal: {**goal, "power": power})
+        return self._change(call, call.body.roles or [], lambda goal: _shut_down(goal, power))
 
     def capture_vm_image(self, call: Call) -> Reply:
         """Capture VM Image: all disks of the role; a generalized role is removed when that is done.
@@ -130,18 +140,20 @@ class Roles:
         given = {key: value for key, value in attributes.items() if value is not None}
         key, taken = vm_images.key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
 
+        stamp = self._free_stamp(call, name)
+
         def change(tx: Tx) -> None:
-            role = _require(tx, call)
+            deployment = _lock_deployment(tx, call)
+            role = tx.lock("role", _require(tx, call).key)
             if state == "Generalized":
                 self._require_stopped(role)
-            deployment = _lock_deployment(tx, call)
-            tx.lock("role", role.key)
             goal = {
-                **self._captured(tx, role, deployment, name),
+                **self._captured(tx, role, deployment, name, stamp),
                 "name": name,
                 "os_state": state,
                 "attributes": given,
             }
+            _media.hold_accounts(tx, goal["media"])
             _rules.insert(tx, vm_images.KIND, key, subscription=call.subscription, goal=goal, taken=taken)
 
         _rules.accept(self._engine, call, change)
@@ -156,14 +168,15 @@ class Roles:
         if (body.post_capture_action or "").lower() != "delete":
             raise errors.NOT_SUPPORTED(operation="Capture Role with PostCaptureAction Reprovision")
         name = _rules.check_resource_name(body.target_image_name, "an image")
+        self._images.require_own_name(name)
         key, taken = os_images.key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
+        stamp = self._free_stamp(call, name)
 
         def change(tx: Tx) -> None:
-            role = _require(tx, call)
-            self._require_stopped(role)
             deployment = _lock_deployment(tx, call)
-            tx.lock("role", role.key)
-            captured = self._captured(tx, role, deployment, name)
+            role = tx.lock("role", _require(tx, call).key)
+            self._require_stopped(role)
+            captured = self._captured(tx, role, deployment, name, stamp)
             first = captured["disks"][0]
             goal = {
                 "name": name,
@@ -178,18 +191,28 @@ class Roles:
                 "attributes": {},
                 "capture": captured["capture"],
             }
+            _media.hold_accounts(tx, goal["media"])
             _rules.insert(tx, os_images.KIND, key, subscription=call.subscription, goal=goal, taken=taken)
 
         _rules.accept(self._engine, call, change)
         return Reply()
 
-    def _captured(self, tx: Tx, role: Resource, deployment: Resource, name: str) -> dict[str, Any]:
+    def _free_stamp(self, call: Call, name: str) -> str:
+        """Ends the names of an image's blobs: the day, and a number if the day has such blobs already."""
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        stamps = (f"{today}-{number}" if number else today for number in count())
+
+        def is_free(stamp: str) -> bool:
+            found = self._read(lambda reader: _copies(reader, _require(reader, call), name, stamp))
+            return all(self._media.is_free(copy["media"]) for copy in found)
+
+        return next(stamp for stamp in stamps if is_free(stamp))
+
+    def _captured(
+        self, tx: Tx, role: Resource, deployment: Resource, name: str, stamp: str
+    ) -> dict[str, Any]:
         """The part of an image's goal that tells where its disks come from and go to."""
-        day = f"{datetime.now(UTC):%Y-%m-%d}"
-        copies = [
-            _copy(disks.require(tx, role.subscription, one["name"]), one, name, day, role.uid)
-            for one in role.goal["disks"]
-        ]
+        copies = _copies(tx, role, name, stamp)
         first = disks.require(tx, role.subscription, role.goal["disks"][0]["name"])
         return {
             "os": role.goal["os"],
@@ -248,6 +271,11 @@ def _restarted(goal: Mapping[str, Any]) -> dict[str, Any]:
     return {**goal, "power": "started", "restarts": goal["restarts"] + 1, "wait_ready": True}
 
 
+def _shut_down(goal: Mapping[str, Any], power: str) -> dict[str, Any]:
+    """A role that has given up its machine stays without one."""
+    return {**goal, "power": "deallocated" if goal["power"] == "deallocated" else power}
+
+
 def _shutdown_action(given: str | None) -> str:
     power = SHUTDOWN_ACTIONS.get((given or "").lower())
     if power is None:
@@ -256,13 +284,21 @@ def _shutdown_action(given: str | None) -> str:
     return power
 
 
-def _copy(disk: Resource, one: Mapping[str, Any], image: str, day: str, number: int) -> dict[str, Any]:
+def _copies(reader: Reader, role: Resource, image: str, stamp: str) -> list[dict[str, Any]]:
+    """The disks of an image to be made of a role."""
+    return [
+        _copy(disks.require(reader, role.subscription, one["name"]), one, image, stamp)
+        for one in role.goal["disks"]
+    ]
+
+
+def _copy(disk: Resource, one: Mapping[str, Any], image: str, stamp: str) -> dict[str, Any]:
     """One disk of an image to be: its blob lies beside the disk's own (behaviours.md, section 12)."""
     part = "os" if one["lun"] is None else f"datadisk-{one['lun']}"
-    name = f"{image}-{part}-{day}"
+    name = f"{image}-{part}-{stamp}"
     media = disk.goal["media"][0]
     folder, _, _ = media["blob"].rpartition("/")
-    blob = f"{name}-{number}.vhd"
+    blob = f"{name}.vhd"
     return {
         "name": name,
         "lun": one["lun"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from reddog.wire import (
 )
 
 KIND = "vm_image"
+HIGHEST_LUN = 15  # the API's numbers go from 0 to 15
 STATES = {"generalized": "Generalized", "specialized": "Specialized"}
 _ATTRIBUTES = (
     "label",
@@ -79,7 +80,7 @@ class VMImagesService:
     def list(self, call: Call) -> Reply:
         """List VM Images, narrowed by `location`, `publisher` and `category`."""
         rows = self._read(lambda reader: reader.list(KIND, call.subscription))
-        images = (shown(row) for row in rows if row.present)
+        images = (shown(row) for row in rows)
         return Reply(VMImages([image for image in images if _matches(image, call.query)]))
 
     def create(self, call: Call) -> Reply:
@@ -92,6 +93,7 @@ class VMImagesService:
         disks = [self._adopted(call, configuration, None)]
         for disk in body.data_disk_configurations or ():
             disks.append(self._adopted(call, disk, disk.lun or 0))
+        _check_disks(disks)
         account = self._read(
             lambda reader: self._media.parse(reader, disks[0]["media_link"], call.subscription)
         )[0]
@@ -109,6 +111,7 @@ class VMImagesService:
         key, taken = key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
 
         def change(tx: Tx) -> None:
+            _media.hold_accounts(tx, goal["media"])
             _rules.insert(tx, KIND, key, subscription=call.subscription, goal=goal, taken=taken)
 
         _rules.accept(self._engine, call, change)
@@ -145,7 +148,7 @@ class VMImagesService:
         return {
             "name": disk.name or address.blob.rsplit("/", 1)[-1].removesuffix(".vhd"),
             "lun": lun,
-            "caching": disk.host_caching or ("ReadWrite" if lun is None else "None"),
+            "caching": _media.caching(disk.host_caching, "ReadWrite" if lun is None else "None"),
             "media_link": link,
             "media": _media.as_goal(address),
             "size": size,
@@ -230,10 +233,28 @@ def shown(row: Resource) -> VMImage:
         created_time=_rules.timestamp(row.created),
         modified_time=_rules.timestamp(row.modified),
         is_premium=False,
-        vm_image_state="VMImageReadyForUse" if row.settled else "VMImageCreating",
+        vm_image_state=_state(row),
         role_state_on_capture=capture.get("state"),
         role_size_on_capture=capture.get("size"),
     )
+
+
+def _state(row: Resource) -> str:
+    if not row.present:
+        return "VMImageDeleting"
+    return "VMImageReadyForUse" if row.settled else "VMImageCreating"
+
+
+def _check_disks(disks: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse LUNs and blobs that are given twice, and LUNs that there are not."""
+    luns = [disk["lun"] for disk in disks[1:]]
+    for lun in luns:
+        if not 0 <= lun <= HIGHEST_LUN or luns.count(lun) > 1:
+            raise errors.INVALID_LUN(lun=lun, highest=HIGHEST_LUN)
+    links = [disk["media"] for disk in disks]
+    for disk in disks:
+        if links.count(disk["media"]) > 1:
+            raise errors.LEASE_CONFLICT(url=disk["media_link"])
 
 
 def _is_generalized(row: Resource) -> bool:

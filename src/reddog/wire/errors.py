@@ -319,6 +319,7 @@ NO_STORAGE_ACCOUNT = _bad(
     "No media link was given for a new disk, and the subscription has no storage account for it. Create one first."
 )
 NOT_AN_OS_DISK = _bad("The disk '{name}' holds no operating system: it cannot be a role's system disk.")
+INVALID_DISK_SIZE = _bad("A disk may have 1 to {limit} GB; {size} were asked for.")
 DISK_TOO_SMALL = _bad("A disk of {size} GB cannot hold the image, which needs {needed} GB.")
 NO_SPACE = ErrorKind(
     "InternalError",
