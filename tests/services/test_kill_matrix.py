@@ -1,0 +1,349 @@
+"""kill -9 at every step of every kind of operation that works on machines and storage, and at random times."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import killing
+from certificates import make_client
+from reddog import wire
+from reddog.fabric.simulated import SimulatedDriver
+from reddog.sparse import copy_sparse
+from services import bodies
+from services.world import KINDS, World, leaks, opened, url
+
+OPERATION = "b" * 32
+SECRETS = ("primary", "secondary", "private_id")
+Summary = dict[str, Any]
+Step = Callable[[World], object]
+
+
+def nothing(world: World) -> None: ...
+
+
+def accounts(world: World) -> None:
+    world.do("Create Storage Account", bodies.account())
+    world.put_vhd(url("own.vhd"), mark=b"own")
+
+
+def services(world: World) -> None:
+    accounts(world)
+    world.do("Create Cloud Service", bodies.service())
+
+
+def image(world: World) -> None:
+    accounts(world)
+    world.do("Add OS Image", bodies.os_image("img", url("own.vhd")))
+
+
+def disk(world: World) -> None:
+    accounts(world)
+    world.do("Add Disk", bodies.disk("own", url("own.vhd"), os="Linux"))
+
+
+def disk_and_service(world: World) -> None:
+    disk(world)
+    world.do("Create Cloud Service", bodies.service())
+
+
+def machine(world: World, *more: Any) -> None:
+    services(world)
+    world.do("Add Disk", bodies.disk("own", url("own.vhd")))
+    world.do("Create Virtual Machine Deployment", vm_deployment(*more), service="svc")
+    world.rest()
+
+
+def two_machines(world: World) -> None:
+    machine(world, bodies.role("other", disk=bodies.system_disk("other.vhd", disk_name="other-os")))
+
+
+def stopped(world: World) -> None:
+    machine(world)
+    world.do("Shutdown Role", bodies.shutdown(), service="svc", deployment="dep", role="vm")
+
+
+def vm_deployment(*more: Any, port: int = 22) -> Any:
+    """A new system disk, a new data disk, a disk that is there, and an endpoint."""
+    role = bodies.role(
+        disk=bodies.system_disk("os.vhd", disk_name="vm-os"),
+        data=(bodies.data_disk(0, disk_name="vm-data"), bodies.data_disk(1, None, disk_name="own")),
+        network=bodies.network(bodies.endpoint(port=port), bodies.endpoint("second", 23)),
+    )
+    return bodies.deployment(role, *more)
+
+
+def fail_next_start(driver: SimulatedDriver) -> None:
+    driver.fail_next_start()
+
+
+@dataclass
+class Case:
+    """An operation, what there is before it, and how it must end.
+
+    gone, made: which resources and blobs it takes away, and which it adds. arm: called with the driver whenever
+    a process opens the cloud.
+    """
+
+    before: Step
+    name: str
+    body: Callable[[Path], Any] = lambda directory: None
+    params: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    status: str = "Succeeded"
+    arm: Callable[[SimulatedDriver], object] = lambda driver: None
+
+
+ROLE = {"service": "svc", "deployment": "dep", "role": "vm"}
+DEPLOYMENT = {"service": "svc", "deployment": "dep"}
+MEDIA = {"comp": "media"}
+SUB = "11111111-2222-3333-4444-555555555555"
+VM = ("deployment svc/dep", "role svc/dep/vm", "virtual_ip 127.77.1.1")
+VM_DISKS = (f"disk {SUB}/vm-os", f"disk {SUB}/vm-data")
+OS_BLOBS = ("blob vhds/os.vhd", "blob vhds/data0.vhd")
+DAY = "YYYY-MM-DD"
+
+
+def certificate(directory: Path) -> Any:
+    found = make_client(directory, "ssh").certificate
+    data = base64.b64encode(found.der).decode()
+    return wire.only(wire.CertificateFile, data=data, certificate_format="cer", password="")
+
+
+CASES: dict[str, Case] = {
+    "create storage account": Case(
+        nothing,
+        "Create Storage Account",
+        lambda directory: bodies.account(),
+        made=("storage_account acct",),
+    ),
+    "delete storage account": Case(
+        accounts,
+        "Delete Storage Account",
+        params={"account": "acct"},
+        gone=("storage_account acct", "blob vhds/own.vhd"),
+    ),
+    "regenerate keys": Case(
+        accounts,
+        "Regenerate Storage Account Keys",
+        lambda directory: wire.only(wire.RegenerateKeys, key_type="Primary"),
+        params={"account": "acct"},
+    ),
+    "create cloud service": Case(
+        nothing, "Create Cloud Service", lambda directory: bodies.service(), made=("hosted_service svc",)
+    ),
+    "add service certificate": Case(
+        services,
+        "Add Service Certificate",
+        certificate,
+        params={"service": "svc"},
+        made=("service_certificate",),
+    ),
+    "add OS image": Case(
+        accounts,
+        "Add OS Image",
+        lambda directory: bodies.os_image("img", url("own.vhd")),
+        made=(f"os_image {SUB}/img",),
+    ),
+    "delete OS image": Case(image, "Delete OS Image", params={"image": "img"}, gone=(f"os_image {SUB}/img",)),
+    "delete OS image and blob": Case(
+        image,
+        "Delete OS Image",
+        params={"image": "img"},
+        query=MEDIA,
+        gone=(f"os_image {SUB}/img", "blob vhds/own.vhd"),
+    ),
+    "create VM image": Case(
+        accounts,
+        "Create VM Image",
+        lambda directory: bodies.vm_image("img", url("own.vhd")),
+        made=(f"vm_image {SUB}/img",),
+    ),
+    "add disk": Case(
+        accounts,
+        "Add Disk",
+        lambda directory: bodies.disk("own", url("own.vhd")),
+        made=(f"disk {SUB}/own",),
+    ),
+    "delete disk": Case(disk, "Delete Disk", params={"disk": "own"}, gone=(f"disk {SUB}/own",)),
+    "delete disk and blob": Case(
+        disk,
+        "Delete Disk",
+        params={"disk": "own"},
+        query=MEDIA,
+        gone=(f"disk {SUB}/own", "blob vhds/own.vhd"),
+    ),
+    "create deployment": Case(
+        disk_and_service,
+        "Create Virtual Machine Deployment",
+        lambda directory: vm_deployment(),
+        params={"service": "svc"},
+        made=(*VM, *VM_DISKS, *OS_BLOBS),
+    ),
+    "create deployment, which fails": Case(
+        disk_and_service,
+        "Create Virtual Machine Deployment",
+        lambda directory: vm_deployment(port=23),
+        params={"service": "svc"},
+        status="Failed",
+    ),
+    "delete deployment": Case(machine, "Delete Deployment by name", params=DEPLOYMENT, gone=VM),
+    "delete deployment and media": Case(
+        machine,
+        "Delete Deployment by name",
+        params=DEPLOYMENT,
+        query=MEDIA,
+        gone=(*VM, *VM_DISKS, *OS_BLOBS, f"disk {SUB}/own", "blob vhds/own.vhd"),
+    ),
+    "delete service and media": Case(
+        machine,
+        "Delete Cloud Service and its media",
+        params={"service": "svc"},
+        query=MEDIA,
+        gone=(*VM, *VM_DISKS, *OS_BLOBS, f"disk {SUB}/own", "blob vhds/own.vhd", "hosted_service svc"),
+    ),
+    "add role": Case(
+        machine,
+        "Add Role",
+        lambda directory: bodies.role("more", disk=bodies.system_disk("more.vhd", disk_name="more-os")),
+        params=DEPLOYMENT,
+        made=("role svc/dep/more", f"disk {SUB}/more-os", "blob vhds/more.vhd"),
+    ),
+    "delete role": Case(two_machines, "Delete Role", params=ROLE, gone=("role svc/dep/vm",)),
+    "stop role": Case(machine, "Shutdown Role", lambda directory: bodies.shutdown("Stopped"), params=ROLE),
+    "deallocate role": Case(
+        machine, "Shutdown Role", lambda directory: bodies.shutdown("StoppedDeallocated"), params=ROLE
+    ),
+    "start role": Case(stopped, "Start Role", lambda directory: bodies.start(), params=ROLE),
+    "start role, which fails": Case(
+        stopped,
+        "Start Role",
+        lambda directory: bodies.start(),
+        params=ROLE,
+        status="Failed",
+        arm=fail_next_start,
+    ),
+    "restart role": Case(machine, "Restart Role", lambda directory: bodies.restart(), params=ROLE),
+    "capture specialized": Case(
+        machine,
+        "Capture VM Image",
+        lambda directory: bodies.capture("cap"),
+        params=ROLE,
+        made=(
+            f"vm_image {SUB}/cap",
+            *(f"blob vhds/cap-{part}-{DAY}.vhd" for part in ("os", "datadisk-0", "datadisk-1")),
+        ),
+    ),
+    "capture generalized": Case(
+        stopped,
+        "Capture VM Image",
+        lambda directory: bodies.capture("cap", "Generalized"),
+        params=ROLE,
+        gone=VM,
+        made=(
+            f"vm_image {SUB}/cap",
+            *(f"blob vhds/cap-{part}-{DAY}.vhd" for part in ("os", "datadisk-0", "datadisk-1")),
+        ),
+    ),
+    "capture role": Case(
+        stopped,
+        "Capture Role",
+        lambda directory: bodies.capture_role("cap"),
+        params=ROLE,
+        gone=VM,
+        made=(f"os_image {SUB}/cap", f"blob vhds/cap-os-{DAY}.vhd"),
+    ),
+}
+
+
+def summary(world: World) -> Summary:
+    """Everything that there is, but for what is random."""
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        for row in world.rows(kind):
+            goal = {key: value for key, value in row.goal.items() if key not in SECRETS}
+            key = "" if kind == "service_certificate" else f" {row.key}"
+            found[f"{kind}{key}"] = (json.dumps(goal, sort_keys=True), row.parent, row.failure)
+    for account in world.rows("storage_account"):
+        found |= {f"blob {name}": leased for name, leased in world.blobs(account.key).items()}
+    for machine_id in world.driver.list():
+        state = world.driver.observe(machine_id)
+        found[f"machine {machine_id}"] = (state.power, world.driver.spec(machine_id).forwards)
+    return {_undated(key): _undated(value) for key, value in found.items()}
+
+
+def _undated(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_undated(one) for one in value)
+    return re.sub(r"\d{4}-\d\d-\d\d", DAY, value) if isinstance(value, str) else value
+
+
+def perform(case: Case, body: Any, directory: Path, checkpoint: killing.Checkpoint) -> None:
+    with opened(directory, checkpoint=checkpoint, workers=2, boot_time=0.005, arm=case.arm) as world:
+        if world.services.engine.operation(OPERATION) is None:
+            world.call(case.name, body, id=OPERATION, query=case.query, **case.params)
+        world.services.engine.wait(OPERATION, killing.LIMIT)
+        world.rest()
+
+
+def look(directory: Path) -> tuple[str, Summary, list[str]]:
+    """How the operation ended, what there is, and what does not belong there."""
+    with opened(directory) as world:
+        record = world.services.engine.operation(OPERATION)
+        world.rest()
+        return record.status if record else "", summary(world), leaks(world)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_killed_operation_ends_as_if_it_had_not_been_killed(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    body = case.body(tmp_path)
+    before = tmp_path / "before"
+    with opened(before) as world:
+        case.before(world)
+        world.rest()
+        old = summary(world)
+        assert leaks(world) == []
+    expected = (set(old) - set(case.gone)) | set(case.made)
+
+    def scenario(directory: Path, checkpoint: killing.Checkpoint) -> None:
+        if not (directory / "data").exists():
+            copy(before, directory)
+        perform(case, body, directory, checkpoint)
+
+    seen: list[Summary] = []
+
+    def verify(directory: Path) -> None:
+        status, found, wrong = look(directory)
+        assert status == case.status
+        assert wrong == []
+        assert {key for key in found if not key.startswith("machine ")} == {
+            key for key in expected if not key.startswith("machine ")
+        }
+        seen.append(found)
+
+    assert killing.matrix(scenario, verify, tmp_path) >= 2
+    assert all(found == seen[-1] for found in seen)  # the last one was not killed
+
+
+def _copy_sparse(source: str, target: str) -> None:
+    with suppress(FileExistsError):
+        copy_sparse(Path(source), Path(target))
+
+
+def copy(before: Path, directory: Path) -> None:
+    """Copy a cloud; its machines' files lie in the copy, too."""
+    shutil.copytree(before, directory, dirs_exist_ok=True, copy_function=_copy_sparse)
+    for path in (directory / "machines").glob("*/machine.json"):
+        path.write_text(path.read_text().replace(f"{before}/", f"{directory}/"))
