@@ -1,0 +1,101 @@
+"""The `reddog` command: what it prints, in which form, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.e2e.conftest import CloudStarter, RunningCloud
+
+PROMISED = (
+    *("management_host", "subscription_id", "certificate", "ca_certificate"),
+    *("publish_settings", "storage_domain", "data_dir"),
+)
+
+
+@pytest.fixture(scope="module")
+def cloud(start_cloud: CloudStarter) -> RunningCloud:
+    return start_cloud("simulated")
+
+
+def test_up_tells_programs_all_that_they_need(cloud: RunningCloud) -> None:
+    assert all(cloud.summary[name] for name in PROMISED)
+    host, _, port = cloud.summary["management_host"].rpartition(":")
+    assert host == "127.0.0.1"
+    assert port.isdigit()
+    for name in ("certificate", "publish_settings"):
+        assert stat.S_IMODE(Path(cloud.summary[name]).stat().st_mode) == 0o600
+    assert stat.S_IMODE(cloud.data_dir.stat().st_mode) == 0o700
+
+
+def test_status_comes_in_every_form(cloud: RunningCloud) -> None:
+    as_json = json.loads(cloud.reddog("status", "--output", "json").stdout)
+    assert as_json == yaml.safe_load(cloud.reddog("status", "--output", "yaml").stdout)
+    assert as_json["virtual_machines"] == []
+    assert cloud.summary["management_host"] in cloud.reddog("status").stdout
+
+
+def test_wrong_arguments_end_with_2(cloud: RunningCloud) -> None:
+    assert cloud.reddog("status", "--output", "xml", check=False).returncode == 2
+    assert cloud.reddog("nonsense", check=False).returncode == 2
+
+
+def test_what_is_not_there_ends_with_4(cloud: RunningCloud) -> None:
+    for command in ("console", "ssh"):
+        missing = cloud.reddog("vm", command, "nobody", check=False)
+        assert missing.returncode == 4
+        assert "There is no virtual machine named nobody" in missing.stderr
+
+
+def test_images_are_listed(cloud: RunningCloud) -> None:
+    (image,) = json.loads(cloud.reddog("image", "list", "--output", "json").stdout)
+    assert (image["os"], image["category"]) == ("Linux", "Public")
+
+
+def test_a_certificate_is_made_and_registered(
+    cloud: RunningCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-m", "reddog.cli", "cert", "create", "mine", "--output", "json"]
+    made = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert stat.S_IMODE((tmp_path / "mine.pem").stat().st_mode) == 0o600
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    added = json.loads(cloud.reddog("cert", "add", str(tmp_path / "mine.cer"), "--output", "json").stdout)
+    assert added["thumbprint"] == made["thumbprint"]
+
+
+def test_doctor_looks_at_the_whole_machine(cloud: RunningCloud) -> None:
+    done = cloud.reddog("doctor", "--output", "json", check=False)
+    rows = {row["check"]: row for row in json.loads(done.stdout)}
+    assert {"Python", "QEMU", "Acceleration", "Disk space", "Certificate", "Low ports"} <= set(rows)
+    assert rows["Data directory"]["verdict"] == "ok"
+    problems = [row for row in rows.values() if row["verdict"] == "problem"]
+    assert done.returncode == (1 if problems else 0)
+    assert all(row["remedy"] for row in problems)
+
+
+def test_doctor_sees_an_open_data_directory(cloud: RunningCloud) -> None:
+    cloud.data_dir.chmod(0o755)
+    try:
+        done = cloud.reddog("doctor", "--output", "json", check=False)
+    finally:
+        cloud.data_dir.chmod(0o700)
+    (row,) = [row for row in json.loads(done.stdout) if row["check"] == "Data directory"]
+    assert (row["verdict"], row["remedy"]) == ("problem", f"chmod 700 {cloud.data_dir}")
+    assert done.returncode == 1
+
+
+def test_reset_empties_the_cloud_and_keeps_its_images(start_cloud: CloudStarter) -> None:
+    cloud = start_cloud("simulated")
+    refused = cloud.reddog("reset", check=False)
+    assert refused.returncode != 0  # nobody said yes
+    cloud.reddog("reset", "--yes")
+    assert [path.name for path in cloud.data_dir.iterdir()] == ["images"]
+    assert cloud.up("simulated")["subscription_id"] != cloud.summary["subscription_id"]
