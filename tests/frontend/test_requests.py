@@ -16,7 +16,7 @@ import pytest
 from reddog.engine import OperationRequest
 from reddog.frontend import _server
 from reddog.services import Call, Reply
-from reddog.wire import errors
+from reddog.wire import HostedService, errors, only
 
 from .conftest import SUBSCRIPTION, VERSION, Endpoint, StartEndpoint
 
@@ -337,6 +337,69 @@ async def test_the_log_has_one_line_for_a_request_and_no_secret(
     assert seen.headers["x-ms-request-id"] in line
     assert "secret" not in line
     assert "Pa55" not in line
+
+
+# -- Kept answers -----------------------------------------------------------------------------------------
+def counting(endpoint: Endpoint, *, lasting: bool) -> list[Call]:
+    """Let Get Cloud Service Properties tell how often it was called."""
+    calls: list[Call] = []
+
+    def get(call: Call) -> Reply:
+        calls.append(call)
+        return Reply(only(HostedService, service_name=f"asked {len(calls)} times"), lasting=lasting)
+
+    endpoint.handlers["Get Cloud Service Properties"] = get
+    return calls
+
+
+async def test_a_lasting_answer_is_given_again_until_something_is_stored(endpoint: Endpoint) -> None:
+    counting(endpoint, lasting=True)
+    async with endpoint.session() as session:
+        first = await session.ask(f"{SERVICES}/web")
+        again = await session.ask(f"{SERVICES}/web")
+        assert "asked 1 times" in first.body == again.body
+        assert first.headers["x-ms-request-id"] != again.headers["x-ms-request-id"]
+        endpoint.gates["hosted_service"].open.set()
+        endpoint.engine.wait(endpoint.hold("hosted_service"), 10)
+        assert "asked 2 times" in (await session.ask(f"{SERVICES}/web")).body
+
+
+async def test_a_lasting_answer_is_for_the_same_request_of_somebody_who_may_ask(endpoint: Endpoint) -> None:
+    calls = counting(endpoint, lasting=True)
+    await endpoint.ask(f"{SERVICES}/web")
+    for options in (
+        {"version": "2013-08-01"},
+        {"path": f"{SERVICES}/other"},
+        {"path": f"{SERVICES}/web?a=b"},
+    ):
+        await endpoint.ask(**{"path": f"{SERVICES}/web", **options})
+    assert len(calls) == 4
+    assert (await endpoint.ask(f"{SERVICES}/web", client="other")).status == 403
+    assert (await endpoint.ask(f"{SERVICES}/web", client=None)).status == 403
+    assert (await endpoint.ask(f"{SERVICES}/web", version=None)).status == 400
+    assert (await endpoint.ask(f"{SERVICES}/web", method="PATCH")).status == 405
+
+
+async def test_an_answer_made_while_something_was_being_stored_is_not_kept(endpoint: Endpoint) -> None:
+    calls = counting(endpoint, lasting=True)
+    inner = endpoint.handlers["Get Cloud Service Properties"]
+
+    def get(call: Call) -> Reply:
+        reply = inner(call)
+        if len(calls) == 1:
+            endpoint.hold("deployment")  # after the handler has read
+        return reply
+
+    endpoint.handlers["Get Cloud Service Properties"] = get
+    assert "asked 1 times" in (await endpoint.ask(f"{SERVICES}/web")).body
+    assert "asked 2 times" in (await endpoint.ask(f"{SERVICES}/web")).body
+
+
+async def test_other_answers_are_made_anew_every_time(endpoint: Endpoint) -> None:
+    calls = counting(endpoint, lasting=False)
+    for _ in range(3):
+        await endpoint.ask(f"{SERVICES}/web")
+    assert len(calls) == 3
 
 
 # -- Connections ------------------------------------------------------------------------------------------

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from reddog.engine import Engine, Exists, Locked, Missing
 from reddog.frontend._access import Access
 from reddog.services import Call, Handler
+from reddog.store import Store
 from reddog.wire import (
     Match,
     RestOperation,
     ServiceError,
+    WireType,
     decode,
     encode,
     errors,
@@ -29,6 +31,7 @@ from reddog.wire import (
 LOCK_PATIENCE = 10.0  # seconds to wait for another operation's end before a change is refused
 LOCK_POLLS = (0.02, 0.5)  # seconds between two looks at a lock, at first and in the end
 WORKERS = 32
+MOST_KEPT = 2048  # answers
 LIST_SUBSCRIPTIONS = "subscriptions"  # the only path that is no subscription's
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SERVICE_KINDS = ("hosted_service",)
@@ -80,6 +83,7 @@ class Dispatcher:
         self._handlers = handlers
         self._engine = engine
         self._patience = patience
+        self._kept = _KeptAnswers(engine.store)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="request")
 
     async def answer(self, request: Request) -> Answer:
@@ -90,7 +94,10 @@ class Dispatcher:
 
         :raises ServiceError: whatever is refused.
         """
-        match = self._match(request)
+        self._authorize(request)
+        if request.method == "GET" and (kept := self._kept.get(request)) is not None:
+            return kept
+        match = _match(request)
         run = partial(self._run, request, match)
         if _is_quick(match.operation):
             return run()
@@ -106,22 +113,24 @@ class Dispatcher:
         """Wait for the handlers that still run."""
         self._workers.shutdown(wait=True)
 
-    def _match(self, request: Request) -> Match:
-        """The operation that is asked for, by somebody who may ask for it."""
+    def _authorize(self, request: Request) -> None:
+        """Refuse whoever may not ask, and a request without a version."""
         self._access.check_certificate(request.thumbprint)
         check_version(request.version)
         path = request.path.strip("/").lower()
         if path != LIST_SUBSCRIPTIONS:
             self._access.check_subscription(request.thumbprint, path.split("/", 1)[0])
-        root = root_name(request.body) if request.body and needs_body_root(request.path) else None
-        return route(request.method, request.path, request.query, root)
 
     def _run(self, request: Request, match: Match) -> Answer:
+        stored = self._engine.store.version
         reply = self._handlers[match.operation.name](_call(request, match))
         body = reply.body
-        if body is not None and not isinstance(body, bytes | Iterator):
+        if isinstance(body, WireType):
             body = encode(body, reply.root, response=True)
-        return Answer(reply.status or match.operation.success, body or b"", reply.location)
+        answer = Answer(reply.status or match.operation.success, body or b"", reply.location)
+        if reply.lasting:
+            self._kept.keep(request, answer, stored)
+        return answer
 
     async def _change(self, run: Callable[[], Answer]) -> Answer:
         end = asyncio.get_running_loop().time() + self._patience
@@ -148,11 +157,42 @@ class Dispatcher:
         return False
 
 
+class _KeptAnswers:
+    """Answers to GETs that stay right until the store changes; callers are authorized before."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._answers: dict[Hashable, tuple[int, Answer]] = {}
+
+    def get(self, request: Request) -> Answer | None:
+        """The answer that was given to the same request, if nothing has been stored since."""
+        stored, answer = self._answers.get(_key(request), (-1, None))
+        return answer if stored == self._store.version else None
+
+    def keep(self, request: Request, answer: Answer, stored: int) -> None:
+        """Keep an answer that was made after the store was seen at the version `stored`."""
+        if stored % 2 == 0 and isinstance(answer.body, bytes):
+            if len(self._answers) >= MOST_KEPT:
+                self._answers.clear()
+            self._answers[_key(request)] = stored, answer
+
+
+def _key(request: Request) -> Hashable:
+    return request.path, request.version, tuple(request.query.items())
+
+
+def _match(request: Request) -> Match:
+    """The operation that is asked for."""
+    root = root_name(request.body) if request.body and needs_body_root(request.path) else None
+    return route(request.method, request.path, request.query, root)
+
+
 def _is_quick(operation: RestOperation) -> bool:
     """Whether the answer needs so little time that the event loop may give it."""
     return operation.method == "GET" and not operation.name.startswith("List ")
 
 
+@lru_cache(64)
 def check_version(version: str | None) -> None:
     """Refuse a missing or malformed `x-ms-version` (behaviours.md, section 1)."""
     if version is None or not _VERSION.fullmatch(version):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import socket
 import time
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from functools import partial
-from weakref import WeakKeyDictionary
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -62,7 +61,6 @@ class FrontEnd:
         self._dispatcher = dispatcher
         self._grace = grace
         self._body_timeout = body_timeout
-        self._thumbprints: WeakKeyDictionary[asyncio.BaseTransport, str] = WeakKeyDictionary()
         self._parts = AsyncExitStack()
         self._stopping = False
 
@@ -96,7 +94,7 @@ class FrontEnd:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; whatever goes wrong is answered in the API's words."""
         began = time.perf_counter()
-        request_id = uuid.uuid4().hex
+        request_id = os.urandom(16).hex()
         try:
             answer = await self._answer(request, request_id)
         except ServiceError as error:
@@ -117,18 +115,21 @@ class FrontEnd:
     async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
         if self._stopping:
             raise errors.STOPPING()
-        thumbprint = self._thumbprint(request)
+        thumbprint = _thumbprint(request)
+        body = b""
         if request.body_exists:
             self._access.check_certificate(thumbprint)  # of strangers, no body is read
+            body = await self._body(request)
+        url = request.rel_url
         asked = Request(
             id=request_id,
             method=request.method,
-            path=_path(request),
-            query={name.lower(): value for name, value in request.query.items()},
+            path=url.raw_path,
+            query={name.lower(): value for name, value in url.query.items()} if url.raw_query_string else {},
             version=request.headers.get("x-ms-version"),
             thumbprint=thumbprint,
             client_ip=request.remote or "",
-            body=await self._body(request) if request.body_exists else b"",
+            body=body,
         )
         return await self._dispatcher.answer(asked)
 
@@ -150,19 +151,6 @@ class FrontEnd:
         except (web.RequestPayloadError, HttpProcessingError) as error:
             raise errors.INVALID_REQUEST(detail=str(error)) from None
         return bytes(received)
-
-    def _thumbprint(self, request: web.BaseRequest) -> str:
-        """SHA-1 of the caller's certificate, or an empty string; worked out once a connection."""
-        transport = request.transport
-        if transport is None:
-            raise ConnectionResetError
-        found = self._thumbprints.get(transport)
-        if found is None:
-            tls = transport.get_extra_info("ssl_object")
-            der = tls.getpeercert(binary_form=True) if tls is not None else None
-            found = hashlib.sha1(der).hexdigest().upper() if der else ""  # noqa: S324 - the API's identifier
-            self._thumbprints[transport] = found
-        return found
 
     async def _respond(self, request: web.BaseRequest, request_id: str, answer: Answer) -> web.StreamResponse:
         headers = {**_HEADERS, "x-ms-request-id": request_id}
@@ -194,7 +182,18 @@ class FrontEnd:
 
 
 class _Connection(web.RequestHandler):
-    """A connection; what is no HTTP is refused in the API's words as well."""
+    """A connection; what is no HTTP is refused in the API's words as well.
+
+    thumbprint: SHA-1 of the client's certificate, or an empty string.
+    """
+
+    __slots__ = ("thumbprint",)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        tls = transport.get_extra_info("ssl_object")
+        der = tls.getpeercert(binary_form=True) if tls is not None else None
+        self.thumbprint = hashlib.sha1(der).hexdigest().upper() if der else ""  # noqa: S324 - the API's identifier
+        super().connection_made(transport)
 
     def handle_error(
         self,
@@ -203,7 +202,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        request_id = uuid.uuid4().hex
+        request_id = os.urandom(16).hex()
         log.info("A request from %s was refused: %s (%s)", request.remote, type(exc).__name__, request_id)
         failure = errors.INVALID_REQUEST(detail=(message or "").partition("\n")[0].rstrip(":"))
         headers = {**_HEADERS, "x-ms-request-id": request_id, "Content-Type": _XML}
@@ -215,6 +214,12 @@ class _Connection(web.RequestHandler):
 class _Server(web.Server):
     def __call__(self) -> _Connection:
         return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+def _thumbprint(request: web.BaseRequest) -> str:
+    connection = request.protocol
+    assert isinstance(connection, _Connection)
+    return connection.thumbprint
 
 
 def _path(request: web.BaseRequest) -> str:

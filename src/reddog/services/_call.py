@@ -36,13 +36,15 @@ class Reply:
 
     body: the object to encode, bytes that are encoded already, or None. location: the `Location` header's
     value. root: the root element's name when it differs from the type's. status: the HTTP status when it
-    differs from the operation's own.
+    differs from the operation's own. lasting: the answer to a GET tells of nothing but what is stored, to every
+    caller the same, so it stays right until the store changes.
     """
 
     body: Any = None
     location: str | None = None
     root: str | None = None
     status: int | None = None
+    lasting: bool = False
 
 
 Handler = Callable[[Call], Reply]

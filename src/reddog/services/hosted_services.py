@@ -75,7 +75,7 @@ class HostedServices:
                 shown.deployments = Deployments(self._deployments_of(reader, row.key))
             return shown
 
-        return Reply(self._read(read))
+        return Reply(self._read(read), lasting=not detailed)
 
     def create(self, call: Call) -> Reply:
         """Create Cloud Service. ConflictError: the DNS name is taken, in any subscription."""

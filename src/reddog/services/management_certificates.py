@@ -62,7 +62,7 @@ class ManagementCertificates:
 
     def get(self, call: Call) -> Reply:
         """Get Management Certificate. ResourceNotFound: there is none of that thumbprint."""
-        return Reply(_shown(self._read(lambda reader: _owned(reader, call))))
+        return Reply(_shown(self._read(lambda reader: _owned(reader, call))), lasting=True)
 
     def add(self, call: Call) -> Reply:
         """Add Management Certificate: it may be used at once. One that is there already stays as it is."""

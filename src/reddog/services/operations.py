@@ -46,7 +46,7 @@ class Operations:
         record = self._engine.operation(_identity(call.params["request-id"]))
         if record is None or record.subscription != call.subscription:
             raise errors.OPERATION_NOT_FOUND()
-        return Reply(_shown(record))
+        return Reply(_shown(record), lasting=True)
 
     def list(self, call: Call) -> Reply:
         """List Subscription Operations of a period, oldest first, a hundred at a time.

@@ -40,7 +40,7 @@ class Subscriptions:
 
     def get(self, call: Call) -> Reply:
         """Get Subscription: its limits, and how much of them is in use."""
-        return Reply(self._read(lambda reader: _shown(reader, call.subscription)))
+        return Reply(self._read(lambda reader: _shown(reader, call.subscription)), lasting=True)
 
     def list(self, call: Call) -> Reply:
         """List Subscriptions that the caller's certificate may manage."""

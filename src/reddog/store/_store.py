@@ -70,6 +70,14 @@ class Store:
         finally:
             self._give_back(connection, session)
 
+    @property
+    def version(self) -> int:
+        """Changes with every commit, before anybody is answered; odd while a commit is under way.
+
+        What was read between two looks at the same even version is still what is stored.
+        """
+        return self._writer.version
+
     def write(self, change: Callable[[WriteSession], T], *, then: Callable[[T], None] | None = None) -> T:
         """Run `change` in the writer's thread and return its result when it is durable.
 

@@ -53,6 +53,7 @@ class Writer:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
+        self.version = 0  # see `Store.version`
         self._thread = threading.Thread(target=self._work, name="reddog-writer", daemon=True)
         self._thread.start()
 
@@ -110,13 +111,20 @@ class Writer:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             answers = [self._attempt(job) for job in jobs]
-            self._connection.execute("COMMIT")
+            self._commit()
         except (sqlite3.Error, StoreError) as error:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             lost = self._lost(error)
             return [partial(job.answer.set_exception, lost) for job in jobs]
         return answers
+
+    def _commit(self) -> None:
+        self.version += 1
+        try:
+            self._connection.execute("COMMIT")
+        finally:
+            self.version += 1
 
     def _attempt(self, job: _Job) -> Callable[[], None]:
         self._connection.execute("SAVEPOINT change")

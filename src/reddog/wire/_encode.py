@@ -65,7 +65,7 @@ def encode_item(value: WireType, tag: str | None = None, *, response: bool = Tru
 
 
 def _checked(document: str) -> bytes:
-    found = _FORBIDDEN.search(document)
+    found = None if document.isprintable() else _FORBIDDEN.search(document)
     if found:
         raise errors.FORBIDDEN_CHARACTER(character=f"U+{ord(found.group()):04X}")
     return document.encode("utf-8")
@@ -79,9 +79,11 @@ def _encoder(cls: type[WireType]) -> Encoder:
         attributes = value.__dict__
         for name, tag, writer in writers:
             content = attributes.get(name)
+            if content is None:
+                continue
             if content is NIL:
                 parts.append(f'<{tag} i:nil="true"/>')
-            elif content is not None:
+            else:
                 writer(tag, content, parts, response)
 
     return write
@@ -96,7 +98,8 @@ def _writer(member: Member) -> Writer:
 
 
 def _write_plain(tag: str, value: Any, parts: list[str], response: bool) -> None:
-    _write_text(tag, str(value), parts)
+    text = str(value)
+    parts.append(f"<{tag}>{_escape(text)}</{tag}>" if text else f"<{tag}/>")
 
 
 def _write_boolean(tag: str, value: Any, parts: list[str], response: bool) -> None:
@@ -108,7 +111,8 @@ def _write_integer(tag: str, value: Any, parts: list[str], response: bool) -> No
 
 
 def _write_encoded(tag: str, value: Any, parts: list[str], response: bool) -> None:
-    _write_text(tag, _base64(value), parts)
+    text = _base64(value)
+    parts.append(f"<{tag}>{text}</{tag}>" if text else f"<{tag}/>")
 
 
 def _base64(value: Any) -> str:
@@ -116,6 +120,8 @@ def _base64(value: Any) -> str:
 
 
 def _escape(value: str) -> str:
+    if value.isalnum():  # the most of what is written, and the quickest to tell
+        return value
     if "&" in value:
         value = value.replace("&", "&amp;")
     if "<" in value:
@@ -168,10 +174,11 @@ def _write_pairs(tag: str, member: Member, values: dict[str, str], parts: list[s
         parts.append(f"<{tag}/>")
         return
     parts.append(f"<{tag}{declared}>")
+    name_tag, value_tag = f"{prefix}Name", f"{prefix}Value"
     for name, value in values.items():
         parts.append(f"<{member.item}>")
-        _write_text(f"{prefix}Name", str(name), parts)
-        _write_text(f"{prefix}Value", str(value), parts)
+        _write_plain(name_tag, name, parts, True)
+        _write_plain(value_tag, value, parts, True)
         parts.append(f"</{member.item}>")
     parts.append(f"</{tag}>")
 
