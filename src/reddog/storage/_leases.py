@@ -88,8 +88,11 @@ def _acquire(lease: Lease, headers: Mapping[str, str], what: str) -> tuple[Lease
     proposed = headers.get("x-ms-proposed-lease-id")
     identity = _uuid("x-ms-proposed-lease-id", proposed) if proposed else str(uuid.uuid4())
     found = state(lease)
-    if found == "breaking" or (found == "leased" and lease["id"] != identity):
+    if found in ("leased", "breaking") and lease["id"] != identity:
         raise LeaseConflict()
+    if found == "breaking":
+        message = "The lease is in the breaking state and cannot be acquired until it is broken."
+        raise LeaseConflict("LeaseIsBreakingAndCannotBeAcquired", 409, message)
     new: Lease = {"id": identity, "duration": duration}
     if duration != INFINITE:
         new["until"] = time.time() + duration

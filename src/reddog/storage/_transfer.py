@@ -21,7 +21,8 @@ from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
 
-PIECE = 1 << 20  # bytes that are handled at a time
+PIECE = 1 << 20  # bytes that are read at a time
+GATHERED = 4 << 20  # bytes of a body that are written at a time
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 _CRC64 = "x-ms-content-crc64"
@@ -65,15 +66,16 @@ class _Draft:
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.crc64 = crc64
 
-    def write(self, piece: bytes) -> None:
-        """Add a piece, to the file and to its digests."""
+    def write(self, chunks: list[bytes]) -> None:
+        """Add some bytes, to the file and to its digests."""
         with self._gate, disk_errors():
-            view = memoryview(piece)
-            while view:
-                view = view[self._file.write(view) :]
-            self.md5.update(piece)
-            if self.crc64 is not None:
-                self.crc64.update(piece)
+            for chunk in chunks:
+                view = memoryview(chunk)
+                while view:
+                    view = view[self._file.write(view) :]
+                self.md5.update(chunk)
+                if self.crc64 is not None:
+                    self.crc64.update(chunk)
 
     def finish(self) -> None:
         """Have all of it on the disk."""
@@ -98,7 +100,7 @@ async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | No
     writing: asyncio.Future[None] | None = None
     try:
         async for piece in pieces(request):
-            received += len(piece)
+            received += sum(map(len, piece))
             if writing is not None:
                 await writing
             writing = asyncio.ensure_future(asyncio.to_thread(draft.write, piece))
@@ -112,18 +114,18 @@ async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | No
     return received, base64.b64encode(draft.md5.digest()).decode(), draft.crc64
 
 
-async def pieces(request: BlobRequest) -> AsyncIterator[bytes]:
-    """A body in pieces of about a mebibyte. It ends early, with an error, when the client goes away."""
+async def pieces(request: BlobRequest) -> AsyncIterator[list[bytes]]:
+    """A body in pieces of some mebibytes, as they came. It ends early, with an error, when the client goes away."""
     gathered: list[bytes] = []
     size = 0
     async for chunk in request.raw.content.iter_any():
         gathered.append(chunk)
         size += len(chunk)
-        if size >= PIECE:
-            yield b"".join(gathered)
+        if size >= GATHERED:
+            yield gathered
             gathered, size = [], 0
     if gathered:
-        yield b"".join(gathered)
+        yield gathered
 
 
 async def small_body(request: BlobRequest, limit: int) -> bytes:
