@@ -124,7 +124,10 @@ def locked(row: Resource) -> Locked:
 
 def timestamp(moment: datetime | None = None) -> str:
     """A time as the API writes it (UTC, whole seconds); now by default."""
-    return (moment or datetime.now(UTC)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = moment or datetime.now(UTC)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return f"{moment.isoformat()[:19]}Z"
 
 
 def check_label(label: str | None) -> None:
