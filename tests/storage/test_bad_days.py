@@ -13,6 +13,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
+import signing
+
 
 def signature(server) -> str:
     everything = ContainerSasPermissions(read=True, write=True, create=True, list=True, add=True, delete=True)
@@ -134,3 +136,32 @@ def test_tables_and_queues_are_not_available_yet(server, method: str):
     status, headers, body = ask(server, method, "/acct/queue/messages", "queue")
     assert (status, headers["x-ms-error-code"]) == (501, "NotImplemented")
     assert "not available" in ElementTree.fromstring(body).findtext("Message")
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [
+        ("?restype=service&comp=properties", "StorageServiceProperties"),
+        ("/things?restype=container&comp=acl", "SignedIdentifiers"),
+        ("/things/blob?comp=blocklist", "BlockList"),
+    ],
+)
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<!DOCTYPE {0} [<!ENTITY a "b">]><{0}><Cors>&a;</Cors></{0}>',
+        '<!DOCTYPE {0} SYSTEM "file:///etc/passwd"><{0}/>',
+        '<?xml version="1.0" encoding="none"?><{0}/>',
+        "<{0}>" * 2000,
+        "<Wrong/>",
+    ],
+)
+def test_documents_that_are_none_are_refused(server, container, path: str, root: str, document: str):
+    headers = {"x-ms-date": signing.now(), "x-ms-version": "2021-08-06"}
+    body = document.format(root).encode()
+    query = path.partition("?")[2]
+    resource = f"/acct/acct{path.partition('?')[0]}"
+    headers["content-length"] = str(len(body))
+    headers["authorization"] = signing.shared_key(server.keys[0], "PUT", resource, query, headers)
+    status, answer, _ = signing.ask(server.ports["blob"], "PUT", f"/acct{path}", headers, body)
+    assert (status, answer["x-ms-error-code"]) == (400, "InvalidXmlDocument")

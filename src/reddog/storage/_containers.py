@@ -12,7 +12,6 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
-from lxml import etree
 
 from reddog.storage import _address, _leases
 from reddog.storage._errors import StorageError, bad_header, bad_query
@@ -27,6 +26,7 @@ from reddog.storage._request import (
     lease_headers,
     metadata_headers,
     metadata_of,
+    parse_xml,
     tags,
 )
 
@@ -154,12 +154,9 @@ async def set_acl(request: BlobRequest) -> web.StreamResponse:
 def _policies(data: bytes) -> dict[str, dict[str, str]]:
     if not data.strip():
         return {}
-    try:
-        root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
-    except etree.XMLSyntaxError:
-        raise StorageError(
-            "InvalidXmlDocument", 400, "The XML specified is not syntactically valid."
-        ) from None
+    root = parse_xml(data)
+    if root.tag != "SignedIdentifiers":
+        raise StorageError("InvalidXmlDocument", 400, "The XML specified is no list of signed identifiers.")
     found = {}
     for entry in root.findall("SignedIdentifier"):
         identity = (entry.findtext("Id") or "").strip()

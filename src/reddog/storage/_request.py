@@ -8,6 +8,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import Any
 
 from aiohttp import web
+from lxml import etree
 
 from reddog.storage import _leases
 from reddog.storage._account import Account
@@ -80,6 +81,19 @@ class BlobRequest:
             if len(received) > LARGEST_DOCUMENT:
                 raise StorageError("RequestBodyTooLarge", 413, "The request body is too large.")
         return bytes(received)
+
+
+def parse_xml(data: bytes) -> etree._Element:
+    """A body's document. InvalidXmlDocument (400): it is none, or it has a document type."""
+    try:
+        root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
+    except etree.XMLSyntaxError:
+        raise StorageError(
+            "InvalidXmlDocument", 400, "The XML specified is not syntactically valid."
+        ) from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise StorageError("InvalidXmlDocument", 400, "The XML specified may not have a document type.")
+    return root
 
 
 def http_date(moment: float) -> str:

@@ -8,7 +8,7 @@ from aiohttp import web
 from lxml import etree
 
 from reddog.storage._errors import StorageError
-from reddog.storage._request import BlobRequest, document, empty
+from reddog.storage._request import BlobRequest, document, empty, parse_xml
 
 _LOGGING = "<Version>1.0</Version><Delete>false</Delete><Read>false</Read><Write>false</Write>"
 _RETENTION = "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>"
@@ -53,12 +53,7 @@ async def set_properties(request: BlobRequest) -> web.StreamResponse:
 
 
 def _parts(data: bytes) -> dict[str, str]:
-    try:
-        root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
-    except etree.XMLSyntaxError:
-        raise StorageError(
-            "InvalidXmlDocument", 400, "The XML specified is not syntactically valid."
-        ) from None
+    root = parse_xml(data)
     names = [str(node.tag) for node in root]
     if root.tag != _ROOT or any(name not in _DEFAULTS for name in names):
         raise StorageError("InvalidXmlDocument", 400, f"The XML specified is no {_ROOT} document.")

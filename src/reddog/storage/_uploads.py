@@ -11,7 +11,6 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from aiohttp import web
-from lxml import etree
 
 from reddog.sparse import data_ranges
 from reddog.storage import _leases, _transfer
@@ -27,7 +26,7 @@ from reddog.storage._blobs import (
 )
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
 from reddog.storage._index import Blob, Block
-from reddog.storage._request import BlobRequest, document, empty, metadata_of, tags
+from reddog.storage._request import BlobRequest, document, empty, metadata_of, parse_xml, tags
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
 LARGEST_PAGES = 4 << 20  # bytes of one Put Page
@@ -175,12 +174,7 @@ async def put_block_list(request: BlobRequest) -> web.StreamResponse:
 
 def _block_list(data: bytes) -> list[tuple[str, str]]:
     """The entries of a block list: where to look (Committed, Uncommitted, Latest), and the block's id."""
-    try:
-        root = etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True))
-    except etree.XMLSyntaxError:
-        raise StorageError(
-            "InvalidXmlDocument", 400, "The XML specified is not syntactically valid."
-        ) from None
+    root = parse_xml(data)
     entries = [(str(node.tag), (node.text or "").strip()) for node in root if isinstance(node.tag, str)]
     if root.tag != "BlockList" or any(
         tag not in ("Committed", "Uncommitted", "Latest") for tag, _ in entries
