@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from reddog.engine import OperationRequest
-from reddog.frontend import _server
+from reddog.frontend import _dispatch, _server
 from reddog.services import Call, Reply
 from reddog.wire import HostedService, errors, only
 
@@ -393,6 +393,15 @@ async def test_an_answer_made_while_something_was_being_stored_is_not_kept(endpo
     endpoint.handlers["Get Cloud Service Properties"] = get
     assert "asked 1 times" in (await endpoint.ask(f"{SERVICES}/web")).body
     assert "asked 2 times" in (await endpoint.ask(f"{SERVICES}/web")).body
+
+
+async def test_kept_answers_take_bounded_memory(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_dispatch, "MOST_KEPT", 10 * _dispatch.KEPT_OVERHEAD)
+    counting(endpoint, lasting=True)
+    async with endpoint.session() as session:
+        for number in range(100):
+            await session.ask(f"{SERVICES}/web{number}")
+            assert len(endpoint.front_end._dispatcher._kept._answers) <= 10
 
 
 async def test_other_answers_are_made_anew_every_time(endpoint: Endpoint) -> None:

@@ -31,7 +31,8 @@ from reddog.wire import (
 LOCK_PATIENCE = 10.0  # seconds to wait for another operation's end before a change is refused
 LOCK_POLLS = (0.02, 0.5)  # seconds between two looks at a lock, at first and in the end
 WORKERS = 32
-MOST_KEPT = 2048  # answers
+MOST_KEPT = 8 << 20  # bytes of answers
+KEPT_OVERHEAD = 1000  # bytes, about, of an answer besides its body
 LIST_SUBSCRIPTIONS = "subscriptions"  # the only path that is no subscription's
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SERVICE_KINDS = ("hosted_service",)
@@ -163,6 +164,7 @@ class _KeptAnswers:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._answers: dict[Hashable, tuple[int, Answer]] = {}
+        self._size = 0
 
     def get(self, request: Request) -> Answer | None:
         """The answer that was given to the same request, if nothing has been stored since."""
@@ -171,10 +173,13 @@ class _KeptAnswers:
 
     def keep(self, request: Request, answer: Answer, stored: int) -> None:
         """Keep an answer that was made after the store was seen at the version `stored`."""
-        if stored % 2 == 0 and isinstance(answer.body, bytes):
-            if len(self._answers) >= MOST_KEPT:
-                self._answers.clear()
-            self._answers[_key(request)] = stored, answer
+        if stored % 2 or not isinstance(answer.body, bytes):
+            return
+        self._size += len(answer.body) + KEPT_OVERHEAD
+        if self._size > MOST_KEPT:
+            self._answers.clear()
+            self._size = 0
+        self._answers[_key(request)] = stored, answer
 
 
 def _key(request: Request) -> Hashable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import socket
@@ -15,7 +14,7 @@ from functools import partial
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from reddog.frontend._access import Access
+from reddog.frontend._access import Access, thumbprint_of
 from reddog.frontend._dispatch import Answer, Dispatcher, Request
 from reddog.wire import ServiceError, errors
 
@@ -192,7 +191,7 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(binary_form=True) if tls is not None else None
-        self.thumbprint = hashlib.sha1(der).hexdigest().upper() if der else ""  # noqa: S324 - the API's identifier
+        self.thumbprint = thumbprint_of(der) if der else ""
         super().connection_made(transport)
 
     def handle_error(

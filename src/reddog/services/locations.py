@@ -40,7 +40,7 @@ class Locations:
 
     def list(self, call: Call) -> Reply:
         """List Locations."""
-        return Reply(LocationList([_location(name) for name in NAMES]))
+        return Reply(LocationList([_location(name) for name in NAMES]), lasting=True)
 
 
 @cache

@@ -33,11 +33,11 @@ class OperatingSystems:
             for family, label in FAMILIES.items()
             for system in _systems(family)
         ]
-        return Reply(OperatingSystemList(flat))
+        return Reply(OperatingSystemList(flat), lasting=True)
 
     def families(self, call: Call) -> Reply:
         """List Operating System Families."""
-        return Reply(OperatingSystemFamilies([_family(*item) for item in FAMILIES.items()]))
+        return Reply(OperatingSystemFamilies([_family(*item) for item in FAMILIES.items()]), lasting=True)
 
 
 def _family(number: int, label: str) -> OperatingSystemFamily:

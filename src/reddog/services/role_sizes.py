@@ -21,7 +21,7 @@ class RoleSizes:
 
     def list(self, call: Call) -> Reply:
         """List Role Sizes."""
-        return Reply(RoleSizeList(all_sizes()))
+        return Reply(RoleSizeList(all_sizes()), lasting=True)
 
 
 @cache
