@@ -29,7 +29,16 @@ MIB = 1 << 20
 GIB = 1 << 30
 IMAGE = "tiny-linux"
 PATIENCE = 20.0
-RESOURCES = ("hosted_service", "storage_account", "disk", "os_image", "vm_image", "deployment", "role")
+RESOURCES = (
+    "affinity_group",
+    "hosted_service",
+    "storage_account",
+    "disk",
+    "os_image",
+    "vm_image",
+    "deployment",
+    "role",
+)
 KINDS = (*RESOURCES, "virtual_ip", "service_certificate")
 
 
@@ -64,6 +73,7 @@ class World:
         self,
         name: str,
         body: Any = None,
+        /,
         *,
         id: str | None = None,
         subscription: str = SUBSCRIPTION,
@@ -104,7 +114,7 @@ class World:
             self.answers.append(encode(reply.body, reply.root, response=True))
         return reply
 
-    def begin(self, name: str, body: Any = None, **values: Any) -> str:
+    def begin(self, name: str, body: Any = None, /, **values: Any) -> str:
         """Call an operation, and return its id at once."""
         id = uuid.uuid4().hex
         self.call(name, body, id=id, **values)
@@ -113,23 +123,23 @@ class World:
     def ended(self, id: str) -> OperationRecord:
         """The operation when it has closed."""
         record = self.services.engine.wait(id, PATIENCE)
-        self.call("Get Operation Status", request_id=id)
+        self.call("Get Operation Status", request_id=id, subscription=record.subscription)
         return record
 
-    def do(self, name: str, body: Any = None, **values: Any) -> OperationRecord:
+    def do(self, name: str, body: Any = None, /, **values: Any) -> OperationRecord:
         """Have an operation succeed."""
         record = self.ended(self.begin(name, body, **values))
         assert record.status == "Succeeded", record.failure
         return record
 
-    def fails(self, name: str, body: Any = None, **values: Any) -> tuple[str, str]:
+    def fails(self, name: str, body: Any = None, /, **values: Any) -> tuple[str, str]:
         """Have an accepted operation fail; returns code and message."""
         record = self.ended(self.begin(name, body, **values))
         assert record.status == "Failed"
         assert record.failure is not None
         return record.failure["code"], record.failure["message"]
 
-    def refuses(self, code: str, name: str, body: Any = None, **values: Any) -> str:
+    def refuses(self, code: str, name: str, body: Any = None, /, **values: Any) -> str:
         """Have a call refused with this code, and leave no operation behind; returns the message."""
         id = uuid.uuid4().hex
         with pytest.raises(ServiceError) as caught:

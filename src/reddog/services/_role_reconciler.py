@@ -92,7 +92,7 @@ class RoleReconciler(Reconciler):
         for disk in tx.list(disks.KIND, row.subscription):
             used = disk.goal["attached"]
             if disk.present and used and used["key"] == row.key:
-                tx.set_goal(disks.KIND, disk.key, {**disk.goal, "attached": None}, after=[row.ref])
+                tx.set_goal(disks.KIND, disk.key, {**disk.goal, "attached": None})
 
     def _forget_secrets(self, row: Resource, ctx: Context, seen: MachineState) -> None:
         """Forget the provisioning document when the guest has used it."""

@@ -18,6 +18,7 @@ from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
 from reddog.services._role_plan import RolePlanner
 from reddog.services._role_reconciler import RoleReconciler
+from reddog.services.affinity_groups import AffinityGroups
 from reddog.services.deployments import Deployments
 from reddog.services.disks import DiskReconciler, DisksService
 from reddog.services.hosted_services import HostedServices
@@ -154,6 +155,8 @@ class Services:
         planner = RolePlanner(engine, media, images, settings.endpoints)
         view = DeploymentView(driver)
         deployments = Deployments(engine, planner, view, settings.networks)
+        hosted_services = HostedServices(engine, url, deployments.of_service)
+        accounts = StorageAccounts(engine, settings.endpoints, url)
         services = (
             Locations(),
             RoleSizes(),
@@ -161,9 +164,10 @@ class Services:
             Subscriptions(engine),
             Operations(engine),
             ManagementCertificates(engine, url, self._tell_of_certificates),
-            HostedServices(engine, url, deployments.of_service),
+            AffinityGroups(engine, url, hosted_services.shown, accounts.shown),
+            hosted_services,
             ServiceCertificates(engine, url),
-            StorageAccounts(engine, settings.endpoints, url),
+            accounts,
             DisksService(engine, media),
             images,
             VMImagesService(engine, media),

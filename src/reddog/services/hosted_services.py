@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _rules
+from reddog.services import _rules, affinity_groups
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._lists import listed
-from reddog.services.locations import compute_capabilities, require_location
+from reddog.services.locations import compute_capabilities
 from reddog.wire import (
     NIL,
     AvailabilityResponse,
@@ -70,7 +70,7 @@ class HostedServices:
             row = reader.get(KIND, call.params["service"].lower())
             if row is None or row.subscription != call.subscription:
                 raise errors.HOSTED_SERVICE_NOT_FOUND()
-            shown = self._shown(reader, row)
+            shown = self.shown(reader, row)
             if detailed:
                 shown.deployments = Deployments(self._deployments_of(reader, row.key))
             return shown
@@ -84,22 +84,16 @@ class HostedServices:
         if not _NAME.fullmatch(name):
             raise errors.INVALID_HOSTED_SERVICE_NAME()
         _check(body, name)
-        if (body.location is None) == (body.affinity_group is None):
-            raise errors.LOCATION_OR_AFFINITY_GROUP()
-        location = require_location(body.location) if body.location is not None else None
+        location = affinity_groups.check_place(body.location, body.affinity_group)
 
         def change(tx: Tx) -> None:
-            group = body.affinity_group
-            if group and not _rules.find(
-                tx, "affinity_group", f"{call.subscription}/{group}", call.subscription
-            ):
-                raise errors.AFFINITY_GROUP_NOT_FOUND()
+            affinity_groups.require(tx, call.subscription, body.affinity_group)
             goal = {
                 "name": name,
                 "label": body.label,
                 "description": body.description,
                 "location": location,
-                "affinity_group": group,
+                "affinity_group": body.affinity_group,
                 "extended_properties": body.extended_properties or {},
                 "reverse_dns": body.reverse_dns_fqdn,
             }
@@ -160,11 +154,12 @@ class HostedServices:
         return Reply(only(AvailabilityResponse, result=False, reason=TAKEN_REASON))
 
     def _listed(self, reader: Reader, row: Resource) -> HostedService:
-        shown = self._shown(reader, row)
+        shown = self.shown(reader, row)
         shown.compute_capabilities = compute_capabilities()
         return shown
 
-    def _shown(self, reader: Reader, row: Resource) -> HostedService:
+    def shown(self, reader: Reader, row: Resource) -> HostedService:
+        """A hosted service as the API tells it, without its deployments."""
         goal = row.goal
         return only(
             HostedService,
@@ -207,7 +202,8 @@ def _check(body: Any, name: str) -> None:
 
 
 def _shown_properties(goal: Mapping[str, Any]) -> dict[str, str]:
-    added = {"ResourceGroup": goal["name"]}
-    if goal["location"] is not None:
-        added["ResourceLocation"] = goal["location"]
+    """The extended properties, with those that the service adds outside of affinity groups."""
+    if goal["location"] is None:
+        return dict(goal["extended_properties"])
+    added = {"ResourceGroup": goal["name"], "ResourceLocation": goal["location"]}
     return {**goal["extended_properties"], **added}

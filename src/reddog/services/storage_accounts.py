@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
-from reddog.services import _rules
+from reddog.services import _rules, affinity_groups
 from reddog.services._call import Call, Handler, Reply
-from reddog.services.locations import require_location
 from reddog.storage import Storage
 from reddog.wire import (
     AvailabilityResponse,
@@ -86,11 +85,11 @@ class StorageAccounts:
     def list(self, call: Call) -> Reply:
         """List Storage Accounts."""
         rows = self._read(lambda reader: reader.list(KIND, call.subscription))
-        return Reply(StorageServices([self._shown(row) for row in rows if row.present]))
+        return Reply(StorageServices([self.shown(row) for row in rows if row.present]))
 
     def get(self, call: Call) -> Reply:
         """Get Storage Account Properties. ResourceNotFound: there is no such account."""
-        shown = self._shown(self._row(call))
+        shown = self.shown(self._row(call))
         shown.capabilities = ["PersistentVMRole"]
         return Reply(shown)
 
@@ -118,24 +117,16 @@ class StorageAccounts:
         check_name(name)
         _check(body.label, body.description, body.extended_properties)
         account_type = _account_type(body)
-        place = {"location": body.location, "affinity_group": body.affinity_group}
-        if (body.location is None) == (body.affinity_group is None):
-            raise errors.LOCATION_OR_AFFINITY_GROUP()
+        location = affinity_groups.check_place(body.location, body.affinity_group)
 
         def change(tx: Tx) -> None:
-            if body.location is not None:
-                place["location"] = require_location(body.location)
-            elif _rules.find(
-                tx, "affinity_group", f"{call.subscription}/{body.affinity_group}", call.subscription
-            ):
-                pass
-            else:
-                raise errors.AFFINITY_GROUP_NOT_FOUND()
+            affinity_groups.require(tx, call.subscription, body.affinity_group)
             goal = {
                 "name": name,
                 "label": body.label,
                 "description": body.description,
-                **place,
+                "location": location,
+                "affinity_group": body.affinity_group,
                 "account_type": account_type,
                 "extended_properties": body.extended_properties or {},
                 "primary": new_key(),
@@ -145,7 +136,7 @@ class StorageAccounts:
             _rules.insert(tx, KIND, name, subscription=call.subscription, goal=goal, taken=taken)
 
         _rules.accept(self._engine, call, change)
-        return Reply()
+        return Reply(location=f"{self._base_url}/subscriptions/{call.subscription}/storage/{name}")
 
     def update(self, call: Call) -> Reply:
         """Update Storage Account: what the body leaves out stays as it is."""
@@ -193,7 +184,8 @@ class StorageAccounts:
     def _row(self, call: Call) -> Resource:
         return self._read(lambda reader: _owned(reader, call))
 
-    def _shown(self, row: Resource) -> StorageService:
+    def shown(self, row: Resource) -> StorageService:
+        """A storage account as the API tells it, without its keys."""
         return only(
             StorageService,
             url=self._url(row),
