@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import ssl
 from dataclasses import replace
@@ -15,6 +16,8 @@ import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certificates import make_client
+from reddog.services import Call, Reply
+from reddog.wire import OPERATIONS
 
 from .conftest import OTHER, SUBSCRIPTION, Endpoint, subject
 
@@ -213,3 +216,23 @@ async def _resume(
             return tls.recv(100).split()[1].decode(), tls.session
 
     return await asyncio.to_thread(ask)
+
+
+async def test_every_operation_is_refused_to_others(endpoint: Endpoint) -> None:
+    """Derived from the operation table, so that none can be forgotten."""
+
+    def called(call: Call) -> Reply:
+        raise AssertionError(f"{call.operation.name} was called")
+
+    endpoint.handlers.update(dict.fromkeys(OPERATIONS, called))
+    for client in ("other", "stranger", None):
+        async with endpoint.session(client) as session:
+            for name, operation in OPERATIONS.items():
+                if client == "other" and name == "List Subscriptions":
+                    continue  # everybody may list their own
+                path = re.sub(r"\[.*|\{subscription-id\}", "", operation.uri)
+                path = re.sub(r"\{[^}]*\}", "x", path).removeprefix("/")
+                subscription = None if name == "List Subscriptions" else SUBSCRIPTION
+                prefix = "/" if subscription is None else ""
+                seen = await session.ask(prefix + path, method=operation.method, subscription=subscription)
+                assert (name, seen.status) == (name, 403)
