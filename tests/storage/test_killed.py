@@ -7,16 +7,21 @@ import os
 import random
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import signing
 from reddog.storage import Storage
 from reddog.storage._transfer import read
 
+MEBIBYTE = 1 << 20
 KEY = "a" * 86 + "=="
 SERVE = """
 import asyncio, sys
@@ -107,12 +112,37 @@ def round_of_changes(root: Path, seed: int, seconds: float) -> list[str]:
     while not all("done" in path.read_text() for path in logs) and time.monotonic() < end:
         time.sleep(0.02)
     time.sleep(seconds)
-    os.kill(server.pid, signal.SIGKILL)
-    server.wait()
+    with half_sent(int(port), root):
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait()
     server.stdout.close()
     for client in clients:
         client.wait(20)
     return [line for path in logs for line in path.read_text().splitlines(keepends=True)]
+
+
+@contextmanager
+def half_sent(port: int, root: Path) -> Iterator[None]:
+    """An upload of which the server has written a part."""
+    headers = {"x-ms-date": signing.now(), "x-ms-version": "2021-08-06", "x-ms-blob-type": "BlockBlob"}
+    headers |= {"content-length": str(64 * MEBIBYTE)}
+    headers["authorization"] = signing.shared_key(KEY, "PUT", "/acct/acct/things/half", "", headers)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(f"PUT /acct/things/half HTTP/1.1\r\nHost: x\r\n{lines}\r\n".encode())
+        connection.sendall(bytes(9 * MEBIBYTE))
+        end = time.monotonic() + 10
+        while not any(size_of(path) >= 4 * MEBIBYTE for path in (root / "acct" / "data").glob("*/*")):
+            assert time.monotonic() < end, "the server writes nothing"
+            time.sleep(0.01)
+        yield
+
+
+def size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def learn(known: dict[str, set[str]], lines: list[str]) -> int:
