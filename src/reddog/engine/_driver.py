@@ -17,7 +17,7 @@ from reddog.store import OperationRecord, Reader, ReadSession, Ref, Resource, St
 T = TypeVar("T")
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 30.0
-BLOCKED_DELAY = 5.0
+BLOCKED_DELAY = 0.25
 ROLLBACK_ATTEMPTS = 5
 INTERNAL_ERROR = {
     "code": "InternalError",

@@ -200,7 +200,9 @@ def _role(reader: Reader, row: Resource, address: str | None) -> dict[str, Any]:
         "role_type": "PersistentVMRole",
         "configuration_sets": ConfigurationSets(_network(goal, address)),
         "availability_set_name": goal["availability_set"],
-        "data_virtual_hard_disks": DataVirtualHardDisks([_data_disk(one, rows[one["name"]]) for one in data]),
+        "data_virtual_hard_disks": DataVirtualHardDisks(
+            [shown_data_disk(one, rows[one["name"]]) for one in data]
+        ),
         "label": goal["label"],
         "os_virtual_hard_disk": _system_disk(system, rows[system["name"]], goal["os"]),
         "role_size": goal["size"],
@@ -234,7 +236,8 @@ def _system_disk(one: Mapping[str, Any], disk: Resource | None, os: str) -> OSVi
     )
 
 
-def _data_disk(one: Mapping[str, Any], disk: Resource | None) -> DataVirtualHardDisk:
+def shown_data_disk(one: Mapping[str, Any], disk: Resource | None) -> DataVirtualHardDisk:
+    """A data disk of a role as the API tells it."""
     return only(
         DataVirtualHardDisk,
         host_caching=one["caching"],

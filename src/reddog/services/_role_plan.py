@@ -109,6 +109,22 @@ class RolePlanner:
         }
         return plan
 
+    def plan_data_disk(self, place: Place, role: Resource, disk: Any) -> tuple[RolePlan, dict[str, Any]]:
+        """A data disk for a role that is there: what to insert, and the role's new entry.
+
+        :raises ServiceError: the size of the role takes no more, or the disk is not acceptable.
+        """
+        plan = RolePlan(role.goal["name"], {}, None, [], [])
+        others = role.goal["disks"]
+        limit = require_size(role.goal["size"]).max_data_disk_count or 0
+        if len(others) > limit:  # the system's disk does not count
+            raise errors.TOO_MANY_DATA_DISKS(size=role.goal["size"], limit=limit)
+        if disk.lun is None:
+            taken = [other["lun"] for other in others]
+            disk.lun = next(lun for lun in range(limit + 1) if lun not in taken)
+        stamp = _Stamp(place, f"{plan.name}-{disk.lun}")
+        return plan, self._data_disk(place, disk, stamp, plan, others)
+
     def _provisioning(self, place: Place, role: str, configuration: Any, os: str) -> bytes:
         expected = WindowsConfigurationSet if os == "Windows" else LinuxConfigurationSet
         if not isinstance(configuration, expected):

@@ -108,12 +108,31 @@ class RoleReconciler(Reconciler):
         if row.state.get("boot_id") != self._boot_id or row.state.get("starts") != row.goal["starts"]:
             self._driver.start(self._spec(row, ctx, running=seen.power == "running"))
             ctx.checkpoint("machine started")
-            ctx.patch_state(boot_id=self._boot_id, starts=row.goal["starts"])
+            disks_now = _data_disks(row)
+            ctx.patch_state(boot_id=self._boot_id, starts=row.goal["starts"], data_disks=disks_now)
             return Retry(READY_POLL)
+        if seen.power == "running":
+            self._match_disks(row, ctx)
         if row.goal.get("wait_ready") and _is_booting(seen):
             return Retry(READY_POLL)
         self._forget_secrets(row, ctx, seen)
         return Converged()
+
+    def _match_disks(self, row: Resource, ctx: Context) -> None:
+        """Attach and detach data disks of a running machine, so that it has those of its goal."""
+        wanted, has = _data_disks(row), dict(row.state.get("data_disks", {}))
+        if wanted == has:
+            return
+        found = ctx.read(lambda reader: _World(reader, row))
+        for lun in [lun for lun, name in has.items() if wanted.get(lun) != name]:
+            self._driver.detach_disk(machine_id(row), int(lun))
+            ctx.checkpoint("disk detached")
+        for one in row.goal["disks"][1:]:
+            if has.get(str(one["lun"])) != one["name"]:
+                disk = self._disk(one, found.disks[one["name"].lower()])
+                self._driver.attach_disk(machine_id(row), disk)
+                ctx.checkpoint("disk attached")
+        ctx.patch_state(data_disks=wanted)
 
     def _restart(self, row: Resource, ctx: Context, seen: MachineState) -> Converged | Retry:
         if seen.power == "absent":
@@ -197,6 +216,11 @@ def _doubly_used(roles: list[Resource]) -> list[int]:
                 double.append(endpoint["port"])
             seen[place] = endpoint["set"]
     return double
+
+
+def _data_disks(row: Resource) -> dict[str, str]:
+    """The names of the data disks that a role is to have, by LUN."""
+    return {str(one["lun"]): one["name"] for one in row.goal["disks"] if one["lun"] is not None}
 
 
 def _is_booting(seen: MachineState) -> bool:

@@ -19,6 +19,7 @@ from reddog.services._media import MediaLinks
 from reddog.services._role_plan import RolePlanner
 from reddog.services._role_reconciler import RoleReconciler
 from reddog.services.affinity_groups import AffinityGroups
+from reddog.services.data_disks import DataDisks
 from reddog.services.deployments import Deployments
 from reddog.services.disks import DiskReconciler, DisksService
 from reddog.services.hosted_services import HostedServices
@@ -173,6 +174,7 @@ class Services:
             VMImagesService(engine, media),
             deployments,
             Roles(engine, planner, view, media, images),
+            DataDisks(engine, planner),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
 

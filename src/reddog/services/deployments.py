@@ -6,7 +6,7 @@ import base64
 import uuid
 from collections.abc import Callable, Mapping
 
-from reddog.engine import Engine, Reader, Resource, Tx
+from reddog.engine import Engine, Reader, Ref, Resource, Tx
 from reddog.services import _media, _rules, _virtual_ips, disks
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
@@ -43,7 +43,24 @@ def require_service(reader: Reader, call: Call) -> Resource:
 def insert_role(tx: Tx, plan: RolePlan, place: Place, deployment_key: str) -> Resource:
     """Add a planned role and its disks; the machine starts when the disks are there."""
     key = role_key(deployment_key, plan.name)
-    used = {"service": place.service, "deployment": place.deployment, "role": plan.name, "key": key}
+    after = insert_disks(tx, plan, place, key)
+    provisioning = plan.provisioning and base64.b64encode(plan.provisioning).decode()
+    return _rules.insert(
+        tx,
+        "role",
+        key,
+        subscription=place.subscription,
+        parent=deployment_key,
+        goal=plan.goal,
+        state={"provisioning": provisioning},
+        taken=errors.ROLE_EXISTS(name=plan.name),
+        after=after,
+    )
+
+
+def insert_disks(tx: Tx, plan: RolePlan, place: Place, role: str) -> list[Ref]:
+    """Add a plan's new disks, and attach those that are there already; returns all of them."""
+    used = {"service": place.service, "deployment": place.deployment, "role": plan.name, "key": role}
     after = []
     for goal in plan.new_disks:
         taken = errors.DISK_EXISTS(name=goal["name"])
@@ -57,18 +74,7 @@ def insert_role(tx: Tx, plan: RolePlan, place: Place, deployment_key: str) -> Re
         if row.goal["attached"]:
             raise errors.DISK_IN_USE(name=row.goal["name"], **row.goal["attached"])
         after.append(tx.set_goal(disks.KIND, disk, {**row.goal, "attached": used}).ref)
-    provisioning = plan.provisioning and base64.b64encode(plan.provisioning).decode()
-    return _rules.insert(
-        tx,
-        "role",
-        key,
-        subscription=place.subscription,
-        parent=deployment_key,
-        goal=plan.goal,
-        state={"provisioning": provisioning},
-        taken=errors.ROLE_EXISTS(name=plan.name),
-        after=after,
-    )
+    return after
 
 
 def remove_role(tx: Tx, role: Resource, *, delete_disks: bool) -> None:

@@ -30,6 +30,12 @@ def find(reader: Reader, subscription: str, name: str) -> Resource | None:
     return reader.get(KIND, key_of(subscription, name))
 
 
+def detach(tx: Tx, disk: Resource, role: Resource, *, delete: bool) -> None:
+    """Detach a disk from a role that stays, and delete it afterwards if asked: should detaching fail, it stays."""
+    tx.patch_state(KIND, disk.key, delete_when_detached=delete)
+    tx.set_goal(KIND, disk.key, {**disk.goal, "attached": None}, after=[role.ref])
+
+
 def release_from_role(tx: Tx, disk: Resource, role: Resource, *, delete: bool) -> None:
     """Detach a disk once the role's machine has let go of it, and delete it with its blob if asked."""
     after = [role.ref]
@@ -144,6 +150,15 @@ class DiskReconciler(Reconciler):
             _media.give_back(self._storage, row, media, 0, delete=delete)
         ctx.checkpoint("disk")
         return Converged()
+
+    def finish(self, tx: Tx, row: Resource, succeeded: bool) -> None:
+        """Delete a disk that was to go once it had been detached."""
+        if not row.present or not row.state.get("delete_when_detached"):
+            return
+        tx.patch_state(KIND, row.key, delete_when_detached=False)
+        if succeeded and row.goal["attached"] is None:
+            tx.patch_state(KIND, row.key, delete_blob=True)
+            tx.remove(KIND, row.key)
 
 
 def shown(row: Resource) -> Disk:

@@ -64,7 +64,7 @@ class Roles:
         """Get Role. ResourceNotFound: the deployment has no such role."""
 
         def read(reader: Reader) -> PersistentVMRole:
-            return self._view.role(reader, _require(reader, call))
+            return self._view.role(reader, require_role(reader, call))
 
         return Reply(self._read(read))
 
@@ -77,7 +77,7 @@ class Roles:
         plan = self._planner.plan(place, call.body)
 
         def change(tx: Tx) -> None:
-            deployment = _lock_deployment(tx, call)
+            deployment = lock_deployment(tx, call)
             deployments.insert_role(tx, plan, place, deployment.key)
 
         _rules.accept(self._engine, call, change)
@@ -88,13 +88,13 @@ class Roles:
         delete_disks = call.query.get("comp", "").lower() == "media"
 
         def change(tx: Tx) -> None:
-            role = _require(tx, call)
+            role = require_role(tx, call)
             others = [
                 one for one in tx.list("role", parent=role.parent) if one.present and one.key != role.key
             ]
             if not others:
                 raise errors.ONLY_ROLE(name=role.goal["name"])
-            _lock_deployment(tx, call)
+            lock_deployment(tx, call)
             deployments.remove_role(tx, role, delete_disks=delete_disks)
 
         _rules.accept(self._engine, call, change)
@@ -143,8 +143,8 @@ class Roles:
         stamp = self._free_stamp(call, name)
 
         def change(tx: Tx) -> None:
-            deployment = _lock_deployment(tx, call)
-            role = tx.lock("role", _require(tx, call).key)
+            deployment = lock_deployment(tx, call)
+            role = tx.lock("role", require_role(tx, call).key)
             if state == "Generalized":
                 self._require_stopped(role)
             goal = {
@@ -173,8 +173,8 @@ class Roles:
         stamp = self._free_stamp(call, name)
 
         def change(tx: Tx) -> None:
-            deployment = _lock_deployment(tx, call)
-            role = tx.lock("role", _require(tx, call).key)
+            deployment = lock_deployment(tx, call)
+            role = tx.lock("role", require_role(tx, call).key)
             self._require_stopped(role)
             captured = self._captured(tx, role, deployment, name, stamp)
             first = captured["disks"][0]
@@ -203,7 +203,7 @@ class Roles:
         stamps = (f"{today}-{number}" if number else today for number in count())
 
         def is_free(stamp: str) -> bool:
-            found = self._read(lambda reader: _copies(reader, _require(reader, call), name, stamp))
+            found = self._read(lambda reader: _copies(reader, require_role(reader, call), name, stamp))
             return all(self._media.is_free(copy["media"]) for copy in found)
 
         return next(stamp for stamp in stamps if is_free(stamp))
@@ -241,7 +241,7 @@ class Roles:
         self, call: Call, names: Sequence[str], new_goal: Callable[[Mapping[str, Any]], dict[str, Any]]
     ) -> Reply:
         def change(tx: Tx) -> None:
-            deployment = _lock_deployment(tx, call)
+            deployment = lock_deployment(tx, call)
             for name in names:
                 role = _role(tx, deployment, name)
                 tx.set_goal("role", role.key, new_goal(role.goal))
@@ -250,7 +250,8 @@ class Roles:
         return Reply()
 
 
-def _require(reader: Reader, call: Call) -> Resource:
+def require_role(reader: Reader, call: Call) -> Resource:
+    """The role that a call names."""
     return _role(reader, deployments.require(reader, call), call.params["role"])
 
 
@@ -259,7 +260,8 @@ def _role(reader: Reader, deployment: Resource, name: str) -> Resource:
     return _rules.owned(reader, "role", key, deployment.subscription, missing)
 
 
-def _lock_deployment(tx: Tx, call: Call) -> Resource:
+def lock_deployment(tx: Tx, call: Call) -> Resource:
+    """Keep other operations away from the deployment that a call names."""
     return tx.lock(deployments.KIND, deployments.require(tx, call).key)
 
 

@@ -194,7 +194,7 @@ class VMImageReconciler(Reconciler):
         if found is not None and found.lease_id == _media.lease_id(row, index):
             return
         capture = row.goal["capture"]
-        if capture is None or self._driver.observe(capture["machine"]).power == "absent":
+        if capture is None or self._driver.observe(capture["machine"]).power in ("absent", "stopped"):
             _media.fill(self._storage, row, index, disk)
             return
         copy = self._scratch / f"{row.uid}-{index}.vhd"

@@ -266,6 +266,7 @@ PASSWORD_REQUIRED = _bad(
 CUSTOM_DATA_TOO_LARGE = _bad("CustomData holds {length} bytes; {limit} are allowed.")
 INVALID_ROLE_SIZE = _bad("The role size '{size}' does not exist. List Role Sizes names those that do.")
 TOO_MANY_DATA_DISKS = _bad("A role of size {size} takes {limit} data disks at the most.")
+DATA_DISK_NOT_FOUND = _missing("The role {role} has no data disk with the LUN {lun}.")
 INVALID_LUN = _bad("The LUN {lun} is in use in this role, or not between 0 and {highest}.")
 SERVICE_CERTIFICATE_NOT_FOUND = _bad(
     "The hosted service '{service}' has no certificate with the thumbprint {thumbprint}. Add it first (Add Service "
