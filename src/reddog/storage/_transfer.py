@@ -22,7 +22,7 @@ from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
 
 PIECE = 1 << 20  # bytes that are read at a time
-GATHERED = 4 << 20  # bytes of a body that are written at a time
+GATHERED = 2 << 20  # bytes of a body that are written at a time
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 _CRC64 = "x-ms-content-crc64"
@@ -67,15 +67,19 @@ class _Draft:
         self.crc64 = crc64
 
     def write(self, chunks: list[bytes]) -> None:
-        """Add some bytes, to the file and to its digests."""
+        """Add some bytes to the file."""
         with self._gate, disk_errors():
             for chunk in chunks:
                 view = memoryview(chunk)
                 while view:
                     view = view[self._file.write(view) :]
-                self.md5.update(chunk)
-                if self.crc64 is not None:
-                    self.crc64.update(chunk)
+
+    def digest(self, chunks: list[bytes]) -> None:
+        """Add them to the digests."""
+        for chunk in chunks:
+            self.md5.update(chunk)
+            if self.crc64 is not None:
+                self.crc64.update(chunk)
 
     def finish(self) -> None:
         """Have all of it on the disk."""
@@ -94,16 +98,17 @@ def _open_private(path: str, flags: int) -> int:
 
 
 async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | None]:
-    """Write the body; each piece is written while the next one is received."""
+    """Write the body; each piece is written and digested while the next one is received."""
     draft = _Draft(path, Crc64() if _CRC64 in request.headers else None)
     received = 0
-    writing: asyncio.Future[None] | None = None
+    writing: asyncio.Future[tuple[None, None]] | None = None
     try:
         async for piece in pieces(request):
             received += sum(map(len, piece))
             if writing is not None:
                 await writing
-            writing = asyncio.ensure_future(asyncio.to_thread(draft.write, piece))
+            threads = asyncio.to_thread(draft.write, piece), asyncio.to_thread(draft.digest, piece)
+            writing = asyncio.gather(*threads)
         if writing is not None:
             await writing
         await asyncio.to_thread(draft.finish)
