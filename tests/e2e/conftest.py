@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -33,7 +34,8 @@ class RunningCloud:
 
     def up(self, fabric: str) -> dict[str, Any]:
         """Start the cloud (again) on the same data directory."""
-        done = self.reddog("up", "--detach", "--output", "json", "--fabric", fabric)
+        known = [] if (self.data_dir / "ports.json").exists() else own_ports()
+        done = self.reddog("up", "--detach", "--output", "json", "--fabric", fabric, *known)
         summary: dict[str, Any] = json.loads(done.stdout)
         return summary
 
@@ -44,6 +46,14 @@ class RunningCloud:
         return pid
 
 
+def own_ports() -> list[str]:
+    """Options that give a cloud ports which no other test's cloud takes, now or when it is down for a while."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20000 + 1000 * (worker % 10) + 4 * next(_CLOUDS)
+    return ["--port", str(first), "--storage-port", str(first + 1)]
+
+
+_CLOUDS = itertools.count()
 CloudStarter = Callable[[str], RunningCloud]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import requests
 from azure.common import AzureConflictHttpError, AzureHttpError, AzureMissingResourceHttpError
-from tests.e2e.conftest import CloudStarter, RunningCloud
+from tests.e2e.conftest import CloudStarter, RunningCloud, own_ports
 
 from azure.servicemanagement import ServiceManagementService
 from reddog import images, vhd
@@ -62,7 +62,9 @@ class Home:
         )
 
     def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return self.reddog("up", "--detach", "--output", "json", "--fabric", "simulated", *arguments)
+        """Start a cloud; on ports of its own unless the arguments say otherwise."""
+        known = arguments or (() if (self.data_dir / "ports.json").exists() else own_ports())
+        return self.reddog("up", "--detach", "--output", "json", "--fabric", "simulated", *known)
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def test_usual_ports_that_are_taken_are_replaced_by_free_ones_and_kept(home: Hom
             other.listen()
         except OSError:
             pass  # another cloud has it, which serves as well
-        first = json.loads(home.up().stdout)["management_host"]
+        first = json.loads(home.up("--host", "127.0.0.1").stdout)["management_host"]
     assert not first.endswith(":8443")
     assert home.reddog("down").returncode == 0
     assert json.loads(home.up().stdout)["management_host"] == first
