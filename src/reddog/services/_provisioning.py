@@ -50,13 +50,13 @@ def _linux(configuration: LinuxConfigurationSet, find_key: KeyFinder) -> bytes:
         raise errors.INVALID_HOST_NAME(name=host, limit=64)
     if not _LINUX_USER.fullmatch(user) or user.lower() in _RESERVED_USERS:
         raise errors.INVALID_USER_NAME(name=user)
-    if password is None and not no_password_login:
-        raise errors.PASSWORD_REQUIRED()
     if password is not None and not (
         6 <= len(password) <= 72 and password.isascii() and password.isprintable()
     ):
         raise errors.INVALID_PASSWORD(rule="6 to 72 printable ASCII characters")
     keys = configuration.ssh.public_keys if configuration.ssh and configuration.ssh.public_keys else ()
+    if password is None and not (no_password_login and keys):
+        raise errors.PASSWORD_REQUIRED()
     public_keys = [(key.fingerprint or "", key.path or "", find_key(key.fingerprint or "")) for key in keys]
     custom = _custom_data(configuration.custom_data)
     return provisioning.linux_ovf(host, user, password, no_password_login, public_keys, custom)
