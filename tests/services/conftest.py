@@ -10,6 +10,8 @@ import pytest
 from gates import Gate
 from reddog.engine import Engine
 from reddog.store import Store
+from services import bodies
+from services.world import World, leaks, opened
 
 
 @pytest.fixture
@@ -29,3 +31,20 @@ def engine(tmp_path: Path, deployments: Gate) -> Iterator[Engine]:
     yield engine
     engine.stop()
     store.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """All services on a simulated fabric; whatever a test does, nothing may be left over or locked."""
+    with opened(tmp_path / "cloud") as found:
+        yield found
+        found.rest()
+        assert leaks(found) == []
+
+
+@pytest.fixture
+def place(world: World) -> World:
+    """The storage account `acct` and the cloud service `svc` are there."""
+    world.do("Create Storage Account", bodies.account())
+    world.do("Create Cloud Service", bodies.service())
+    return world

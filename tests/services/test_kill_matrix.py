@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import re
 import shutil
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from certificates import make_client
 from reddog import wire
 from reddog.fabric.simulated import SimulatedDriver
 from reddog.sparse import copy_sparse
+from reddog.wire import ServiceError
 from services import bodies
 from services.world import KINDS, World, leaks, opened, url
 
@@ -347,3 +349,49 @@ def copy(before: Path, directory: Path) -> None:
     shutil.copytree(before, directory, dirs_exist_ok=True, copy_function=_copy_sparse)
     for path in (directory / "machines").glob("*/machine.json"):
         path.write_text(path.read_text().replace(f"{before}/", f"{directory}/"))
+
+
+@pytest.mark.slow
+def test_a_cloud_that_is_killed_at_random_times_leaks_nothing(tmp_path: Path) -> None:
+    def scenario(directory: Path, checkpoint: killing.Checkpoint) -> None:
+        with opened(directory, checkpoint=checkpoint, workers=3, boot_time=0.005) as world:
+            world.rest()
+            for name, body in (
+                ("Create Storage Account", bodies.account()),
+                ("Create Cloud Service", bodies.service()),
+            ):
+                with suppress(ServiceError):
+                    world.do(name, body)
+            done = len(world.store.read(lambda reader: reader.operations(SUB)))
+            for number in range(done, 60):
+                _change_something(world, number)
+            world.rest()
+
+    def verify(directory: Path) -> None:
+        with opened(directory) as world:
+            world.rest()
+            assert leaks(world) == []
+            records = world.store.read(lambda reader: reader.operations(SUB))
+            assert len({record.name for record in records if record.status == "Succeeded"}) >= 7
+
+    assert killing.soak(scenario, verify, tmp_path, seconds=15, longest=0.8) >= 3
+
+
+def _change_something(world: World, number: int) -> None:
+    data = bodies.data_disk(0, media_link=url(f"{number}-data.vhd"))
+    role = bodies.role("vm", disk=bodies.system_disk(f"{number}.vhd"), data=(data,) * (number % 2))
+    choices = (
+        ("Create Virtual Machine Deployment", bodies.deployment(role), {"service": "svc"}, {}),
+        ("Create Virtual Machine Deployment", bodies.deployment(role), {"service": "svc"}, {}),
+        ("Shutdown Role", bodies.shutdown(), ROLE, {}),
+        ("Start Role", bodies.start(), ROLE, {}),
+        ("Restart Role", bodies.restart(), ROLE, {}),
+        ("Capture VM Image", bodies.capture(f"img{number}"), ROLE, {}),
+        ("Capture VM Image", bodies.capture(f"img{number}", "Generalized"), ROLE, {}),
+        ("Delete Deployment by name", None, DEPLOYMENT, MEDIA),
+        ("Delete Deployment by name", None, DEPLOYMENT, {}),
+        ("Delete VM Image", None, {"image": f"img{number - 3}"}, MEDIA),
+    )
+    name, body, params, query = random.choice(choices)
+    with suppress(ServiceError):
+        world.ended(world.begin(name, body, query=query, **params))

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 
 from reddog import vhd
-from reddog.engine import EngineSettings, Locked, OperationRecord, Resource, _driver
+from reddog.engine import EngineSettings, Locked, OperationRecord, Resource
 from reddog.fabric.simulated import SimulatedDriver
 from reddog.services import Call, PlatformImage, Reply, Services, ServicesSettings, _role_reconciler
 from reddog.storage import BlobAddress, Storage
@@ -174,7 +174,8 @@ class World:
 
     def read_disk(self, link: str, length: int) -> bytes:
         """The first bytes of a blob's disk."""
-        return self.storage.page_file(self.storage.parse_url(link)).read_bytes()[:length]
+        with self.storage.page_file(self.storage.parse_url(link)).open("rb") as file:
+            return file.read(length)
 
     def put_vhd(self, link: str, size: int = MIB, mark: bytes = b"") -> str:
         """Upload a fixed VHD; returns its media link."""
@@ -247,10 +248,7 @@ def opened(
         engine=EngineSettings(workers=workers),
     )
     services = Services(store, storage, driver, settings, checkpoint=checkpoint)
-    with (
-        mock.patch.object(_driver, "BLOCKED_DELAY", 0.02),
-        mock.patch.object(_role_reconciler, "READY_POLL", 0.02),
-    ):
+    with mock.patch.object(_role_reconciler, "READY_POLL", 0.02):
         services.start()
         try:
             yield World(directory, store, storage, driver, services)

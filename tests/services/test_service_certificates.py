@@ -1,0 +1,117 @@
+"""Service certificates: what is taken, what is told, and the SSH keys they become."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
+
+from certificates import Client, make_client
+from reddog import wire
+from services import bodies
+from services.world import OTHER, World
+
+SERVICE = {"service": "svc"}
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Client:
+    return make_client(tmp_path, "ssh")
+
+
+def certificate_file(data: bytes, form: str = "cer", password: str | None = "") -> Any:
+    encoded = base64.b64encode(data).decode()
+    return wire.only(wire.CertificateFile, data=encoded, certificate_format=form, password=password)
+
+
+def pfx(client: Client, password: str) -> bytes:
+    pem = client.pem.read_bytes()
+    key: Any = serialization.load_pem_private_key(pem, None)
+    encryption = serialization.BestAvailableEncryption(password.encode())
+    return pkcs12.serialize_key_and_certificates(
+        b"x", key, x509.load_pem_x509_certificate(pem), None, encryption
+    )
+
+
+def get(world: World, client: Client, **values: Any) -> Any:
+    thumbprint = client.certificate.thumbprint
+    return world.call(
+        "Get Service Certificate", algorithm="sha1", thumbprint=thumbprint.lower(), **{**SERVICE, **values}
+    )
+
+
+@pytest.mark.parametrize("form", ["cer", "CER", "pfx", "pem"])
+def test_a_certificate_is_taken_in_every_form_and_only_its_public_part_is_told(
+    place: World, client: Client, form: str
+) -> None:
+    data = {"pfx": pfx(client, "pässword"), "pem": client.pem.read_bytes()}.get(form, client.certificate.der)
+    password = "pässword" if form == "pfx" else ""
+    body = certificate_file(data, "cer" if form == "pem" else form, password)
+    place.do("Add Service Certificate", body, **SERVICE)
+    place.do("Add Service Certificate", body, **SERVICE)
+    assert base64.b64decode(get(place, client).data) == client.certificate.der
+    (listed,) = place.call("List Service Certificates", **SERVICE)
+    assert listed.thumbprint == client.certificate.thumbprint
+    assert listed.thumbprint_algorithm == "sha1"
+    assert listed.certificate_url.endswith(f"/certificates/sha1-{listed.thumbprint}")
+
+
+def test_what_is_no_certificate_is_refused(place: World, client: Client) -> None:
+    locked = pfx(client, "right")
+    for code, body in (
+        ("BadRequest", certificate_file(b"rubbish")),
+        ("BadRequest", certificate_file(locked, "pfx", "wrong")),
+        ("BadRequest", certificate_file(client.certificate.der, "pfx")),
+        ("InvalidXmlRequest", certificate_file(client.certificate.der, "jks")),
+        ("InvalidXmlRequest", wire.only(wire.CertificateFile, data="A", certificate_format="cer")),
+    ):
+        assert "wrong" not in place.refuses(code, "Add Service Certificate", body, **SERVICE).split()
+    good = certificate_file(client.certificate.der)
+    place.refuses("ResourceNotFound", "Add Service Certificate", good, service="none")
+    place.refuses("ResourceNotFound", "Add Service Certificate", good, **SERVICE, subscription=OTHER)
+
+
+def test_a_deleted_certificate_is_gone_and_goes_with_its_service(place: World, client: Client) -> None:
+    body = certificate_file(client.certificate.der)
+    place.do("Add Service Certificate", body, **SERVICE)
+    params = {**SERVICE, "algorithm": "sha1", "thumbprint": client.certificate.thumbprint}
+    md5 = {**params, "algorithm": "md5"}
+    place.refuses("ResourceNotFound", "Get Service Certificate", **md5)
+    place.do("Delete Service Certificate", **params)
+    place.refuses("ResourceNotFound", "Get Service Certificate", **params)
+    place.refuses("ResourceNotFound", "Delete Service Certificate", **params)
+    for operation, query in (
+        ("Delete Cloud Service", {}),
+        ("Delete Cloud Service and its media", {"comp": "media"}),
+    ):
+        place.do("Add Service Certificate", body, **SERVICE)
+        place.do(operation, **SERVICE, query=query)
+        assert place.rows("service_certificate") == []
+        place.do("Create Cloud Service", bodies.service())
+
+
+def test_a_certificate_becomes_the_ssh_key_of_its_services_machines(place: World, client: Client) -> None:
+    place.do("Add Service Certificate", certificate_file(client.certificate.der), **SERVICE)
+    key = wire.PublicKey(client.certificate.thumbprint, "/home/jo/.ssh/authorized_keys")
+    words = bodies.linux(
+        ssh=wire.SSH(public_keys=wire.PublicKeys([key])),
+        user_password=None,
+        disable_ssh_password_authentication=True,
+    )
+    place.driver.boot_time = 60
+    body = bodies.deployment(bodies.role(provisioning=words))
+    place.do("Create Virtual Machine Deployment", body, **SERVICE)
+    (document,) = (place.directory / "machines").glob("*/ovf-env.xml")
+    public = x509.load_der_x509_certificate(client.certificate.der).public_key()
+    encoding, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    assert public.public_bytes(encoding, form).decode() in document.read_text()
+    assert document.stat().st_mode & 0o777 == 0o600
+    place.do("Create Cloud Service", bodies.service("two"))
+    body = bodies.deployment(bodies.role("other", provisioning=words))
+    message = place.refuses("BadRequest", "Create Virtual Machine Deployment", body, service="two")
+    assert "Add it first" in message
