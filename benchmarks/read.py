@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging.handlers
 import resource
 import socket
 import ssl
@@ -69,7 +70,9 @@ def fill(engine: Engine, count: int) -> None:
 
 
 async def serve_front_end(directory: Path, services: int) -> None:
-    """The management endpoint with so many cloud services."""
+    """The management endpoint with so many cloud services, and with its log of requests."""
+    handler = logging.handlers.RotatingFileHandler(directory / f"{services}.log", maxBytes=10 << 20)
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     with tempfile.TemporaryDirectory(dir=directory) as data:
         engine = Engine(Store(Path(data)))
         fill(engine, services)

@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from reddog.frontend._access import Access, thumbprint_of
 from reddog.frontend._dispatch import Answer, Dispatcher, Request
+from reddog.frontend._log import RequestLog
 from reddog.wire import ServiceError, errors
 
 LARGEST_BODY = 4 << 20  # bytes; the largest request of the API, a certificate or custom data, is far smaller
@@ -60,6 +61,7 @@ class FrontEnd:
         self._dispatcher = dispatcher
         self._grace = grace
         self._body_timeout = body_timeout
+        self._log = RequestLog()
         self._parts = AsyncExitStack()
         self._stopping = False
 
@@ -86,6 +88,7 @@ class FrontEnd:
         self._stopping = True
         await self._parts.aclose()
         await asyncio.to_thread(self._dispatcher.close)
+        self._log.flush()
 
     def _hosts(self) -> list[str]:
         return [self._host, "::1"] if self._host == "127.0.0.1" and _has_ipv6() else [self._host]
@@ -105,10 +108,8 @@ class FrontEnd:
             log.exception("%s %s failed (%s)", request.method, _path(request), request_id)
             failure = errors.INTERNAL_ERROR()
             answer = Answer(failure.status, failure.to_xml())
-        if log.isEnabledFor(logging.INFO):
-            elapsed = 1000 * (time.perf_counter() - began)
-            line = "%s %s %s %.1f ms (%s)"
-            log.info(line, request.method, _path(request), answer.status, elapsed, request_id)
+        elapsed = time.perf_counter() - began
+        self._log.add(request.method, _path(request), answer.status, elapsed, request_id)
         return await self._respond(request, request_id, answer)
 
     async def _answer(self, request: web.BaseRequest, request_id: str) -> Answer:
