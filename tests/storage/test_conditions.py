@@ -346,3 +346,10 @@ async def test_the_asynchronous_client_does_all_three_types(server, container: C
         await page.delete_blob(lease=lease)
         names = [one.name async for one in things.list_blobs(results_per_page=1)]
     assert names == ["block", "log"]
+
+
+def test_the_digest_of_a_block_list_is_checked(container: ContainerClient, blob: BlobClient):
+    wrong = {"headers": {"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}}
+    assert refused(blob.commit_block_list, [BlobBlock("a")], **wrong) == (400, "Md5Mismatch")
+    blob.commit_block_list([BlobBlock("a")], validate_content=True)
+    assert blob.download_blob().readall() == b"3"

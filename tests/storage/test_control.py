@@ -16,6 +16,7 @@ from reddog.storage import (
     AccountNotFound,
     BlobAddress,
     BlobExists,
+    BlobNotFound,
     ContainerNotFound,
     LeaseConflict,
     NoSpace,
@@ -230,3 +231,22 @@ def test_nobody_else_on_the_machine_can_look_inside(disks: Storage, lease: str, 
     for path in (tmp_path / "storage").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0, path
     assert (tmp_path / "storage").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_source_that_is_deleted_while_it_is_copied_is_told(
+    disks: Storage, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, copy = BlobAddress("acct", "vhds", "source.vhd"), _account.copy_sparse
+    disks.copy_in(image, source, lease_id=None)
+
+    def delete_first(origin: Path, target: Path) -> None:
+        disks.delete_blob(source)
+        copy(origin, target)
+
+    monkeypatch.setattr(_account, "copy_sparse", delete_first)
+    with pytest.raises(BlobNotFound):
+        disks.copy_in(source, DISK, lease_id=None)
+    assert disks.properties(DISK) is None
+    assert data_files(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        disks.copy_in(tmp_path / "none.vhd", DISK, lease_id=None)

@@ -15,7 +15,7 @@ from reddog.storage import _address, _leases
 from reddog.storage._account import Account, copy_disk, empty_disk
 from reddog.storage._address import BlobAddress
 from reddog.storage._applications import applications
-from reddog.storage._errors import AccountNotFound, LeaseConflict, StorageError, wrong_type
+from reddog.storage._errors import AccountNotFound, BlobNotFound, LeaseConflict, StorageError, wrong_type
 from reddog.storage._index import Blob
 
 
@@ -135,7 +135,15 @@ class Storage:
             BlobExists: There is another blob. One with this lease is the work of an earlier call.
             StorageError: A container, account or source is missing, or the disk is full.
         """
-        origin = self.page_file(source) if isinstance(source, BlobAddress) else source
+        if isinstance(source, BlobAddress):
+            try:
+                self._copy_file(self.page_file(source), target, lease_id, size)
+            except FileNotFoundError:  # deleted while it was copied
+                raise BlobNotFound from None
+        else:
+            self._copy_file(source, target, lease_id, size)
+
+    def _copy_file(self, origin: Path, target: BlobAddress, lease_id: str | None, size: int | None) -> None:
         least = origin.stat().st_size - vhd.FOOTER_SIZE
         length = least if size is None else size
         if length < least:

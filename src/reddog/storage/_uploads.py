@@ -26,7 +26,15 @@ from reddog.storage._blobs import (
 )
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
 from reddog.storage._index import Blob, Block
-from reddog.storage._request import BlobRequest, document, empty, metadata_of, parse_xml, tags
+from reddog.storage._request import (
+    LARGEST_DOCUMENT,
+    BlobRequest,
+    document,
+    empty,
+    metadata_of,
+    parse_xml,
+    tags,
+)
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
 LARGEST_PAGES = 4 << 20  # bytes of one Put Page
@@ -149,7 +157,7 @@ def _require_block_blob(request: BlobRequest) -> None:
 
 async def put_block_list(request: BlobRequest) -> web.StreamResponse:
     """Put Block List: the blob becomes these blocks, in this order."""
-    wanted = _block_list(await request.document())
+    wanted = _block_list(await _transfer.small_body(request, LARGEST_DOCUMENT))
     blob = Blob(request.container, request.blob, "BlockBlob")
     blob.headers = content_headers(request, whole=False)
     blob.headers.setdefault("Content-Type", DEFAULT_TYPE)
