@@ -82,7 +82,7 @@ class RolePlanner:
             rule = "use 1 to 64 letters, digits, hyphens, dots and underscores, with a letter or digit first."
             raise errors.INVALID_NAME(name=name, what="a role", rule=rule)
         size = require_size(role.role_size or "Small")
-        network, configuration = _configuration_sets(role)
+        network, configuration = configuration_sets(role)
         plan = RolePlan(name, {}, None, [], [])
         described = self._disks(place, role, plan)
         if len(described) - 1 > (size.max_data_disk_count or 0):
@@ -91,13 +91,10 @@ class RolePlanner:
             plan.provisioning = self._provisioning(place, name, configuration, described[0]["os"])
         plan.goal = {
             "name": name,
-            "size": size.name,
-            "cores": size.cores,
-            "memory_mb": size.memory_in_mb,
+            **size_goal(role.role_size or "Small"),
             "disks": [{key: disk[key] for key in ("name", "lun", "caching")} for disk in described],
             "os": described[0]["os"],
-            "network": encode(network).decode() if network is not None else None,
-            "endpoints": list(_endpoints(network)),
+            **network_goal(network),
             "host_name": configuration and _provisioning.host_name(configuration),
             "availability_set": role.availability_set_name or None,
             "provision_guest_agent": role.provision_guest_agent,
@@ -106,6 +103,7 @@ class RolePlanner:
             "power": "started",
             "starts": 1,
             "restarts": 0,
+            "rebuilds": 0,
         }
         return plan
 
@@ -306,7 +304,21 @@ class _Stamp:
         return f"{self._place.service}-{self._role}-{self._blobs - 1}-{self._suffix}.vhd"
 
 
-def _configuration_sets(role: Any) -> tuple[ConfigurationSet | None, Any]:
+def size_goal(name: str) -> dict[str, Any]:
+    """The part of a role's goal that its size decides. BadRequest: there is no such size."""
+    size = require_size(name)
+    return {"size": size.name, "cores": size.cores, "memory_mb": size.memory_in_mb}
+
+
+def network_goal(network: ConfigurationSet | None) -> dict[str, Any]:
+    """The part of a role's goal that its network configuration decides. BadRequest: an endpoint is not valid."""
+    return {
+        "network": encode(network).decode() if network is not None else None,
+        "endpoints": list(_endpoints(network)),
+    }
+
+
+def configuration_sets(role: Any) -> tuple[ConfigurationSet | None, Any]:
     """The network configuration and the provisioning configuration, where given."""
     network, provisioning = None, None
     for one in role.configuration_sets or ():

@@ -105,18 +105,50 @@ class RoleReconciler(Reconciler):
         seen = self._driver.observe(machine)
         if row.goal["restarts"] != row.state.get("restarts", 0):
             return self._restart(row, ctx, seen)
-        if row.state.get("boot_id") != self._boot_id or row.state.get("starts") != row.goal["starts"]:
-            self._driver.start(self._spec(row, ctx, running=seen.power == "running"))
-            ctx.checkpoint("machine started")
-            disks_now = _data_disks(row)
-            ctx.patch_state(boot_id=self._boot_id, starts=row.goal["starts"], data_disks=disks_now)
-            return Retry(READY_POLL)
+        if self._must_start(row):
+            return self._start(row, ctx, seen)
         if seen.power == "running":
             self._match_disks(row, ctx)
+            self._match_endpoints(row, ctx)
         if row.goal.get("wait_ready") and _is_booting(seen):
             return Retry(READY_POLL)
         self._forget_secrets(row, ctx, seen)
         return Converged()
+
+    def _must_start(self, row: Resource) -> bool:
+        state, goal = row.state, row.goal
+        return (
+            state.get("boot_id") != self._boot_id
+            or state.get("starts") != goal["starts"]
+            or state.get("rebuilds", 0) != goal.get("rebuilds", 0)
+        )
+
+    def _start(self, row: Resource, ctx: Context, seen: MachineState) -> Retry:
+        rebuilds = row.goal.get("rebuilds", 0)
+        if row.state.get("rebuilds", 0) != rebuilds and seen.power == "running":
+            self._driver.shutdown(machine_id(row), timeout=GRACE)  # another size needs another machine
+            seen = self._driver.observe(machine_id(row))
+        found = ctx.read(lambda reader: _World(reader, row))
+        self._driver.start(self._spec(row, ctx, found, running=seen.power == "running"))
+        ctx.checkpoint("machine started")
+        ctx.patch_state(
+            boot_id=self._boot_id,
+            starts=row.goal["starts"],
+            rebuilds=rebuilds,
+            data_disks=_data_disks(row),
+            endpoints=_asked(row, found.address),
+        )
+        return Retry(READY_POLL)
+
+    def _match_endpoints(self, row: Resource, ctx: Context) -> None:
+        """Open and close endpoints of a running machine, so that it has those of its goal."""
+        found = ctx.read(lambda reader: _World(reader, row))
+        asked = _asked(row, found.address)
+        if asked == row.state.get("endpoints", []):
+            return
+        self._driver.set_forwards(machine_id(row), self._forwards(row, ctx, found, running=True))
+        ctx.checkpoint("endpoints changed")
+        ctx.patch_state(endpoints=asked)
 
     def _match_disks(self, row: Resource, ctx: Context) -> None:
         """Attach and detach data disks of a running machine, so that it has those of its goal."""
@@ -136,16 +168,16 @@ class RoleReconciler(Reconciler):
 
     def _restart(self, row: Resource, ctx: Context, seen: MachineState) -> Converged | Retry:
         if seen.power == "absent":
-            self._driver.start(self._spec(row, ctx, running=False))
+            found = ctx.read(lambda reader: _World(reader, row))
+            self._driver.start(self._spec(row, ctx, found, running=False))
         else:
             self._driver.restart(machine_id(row))
         ctx.checkpoint("machine restarted")
         ctx.patch_state(restarts=row.goal["restarts"], boot_id=self._boot_id)
         return Retry(READY_POLL)
 
-    def _spec(self, row: Resource, ctx: Context, *, running: bool) -> MachineSpec:
+    def _spec(self, row: Resource, ctx: Context, found: _World, *, running: bool) -> MachineSpec:
         goal = row.goal
-        found = ctx.read(lambda reader: _World(reader, row))
         system, *data = [self._disk(one, found.disks[one["name"].lower()]) for one in goal["disks"]]
         document = row.state.get("provisioning")
         return MachineSpec(
@@ -170,19 +202,21 @@ class RoleReconciler(Reconciler):
         A port that cannot be had there (a privileged one, or one that a program of the host occupies) is
         replaced by a free one, which the role instance's endpoint then tells.
         """
-        if not row.goal["endpoints"]:
-            return ()
         for port in found.doubly_used:
             raise errors.PORT_IN_USE(port=port)
         if found.address is None:
             raise errors.NO_VIRTUAL_IP()
-        chosen: dict[str, int] = dict(row.state.get("ports", {}))
+        before = {entry[0]: entry for entry in row.state.get("endpoints", [])}
+        known: dict[str, int] = row.state.get("ports", {})
+        chosen: dict[str, int] = {}
+        asked = _asked(row, found.address)
         forwards = []
         with self._gate:  # two roles of one deployment must not choose the same port
-            for endpoint in row.goal["endpoints"]:
+            for endpoint, entry in zip(row.goal["endpoints"], asked, strict=True):
                 name, protocol = endpoint["name"], endpoint["protocol"]
-                port = chosen.get(name, endpoint["port"])
-                if not running and not can_bind(found.address, port, protocol):
+                same = before.get(name) == entry
+                port = known[name] if same and name in known else endpoint["port"]
+                if not (running and same) and not can_bind(found.address, port, protocol):
                     port = _virtual_ips.free_port(found.address, protocol)
                     log.warning(
                         "endpoint %s of role %s: port %s cannot be had on %s; %s is used instead",
@@ -216,6 +250,14 @@ def _doubly_used(roles: list[Resource]) -> list[int]:
                 double.append(endpoint["port"])
             seen[place] = endpoint["set"]
     return double
+
+
+def _asked(row: Resource, address: str | None) -> list[list[Any]]:
+    """What a role's endpoints are to be: name, protocol, public port, guest's port, address."""
+    return [
+        [one["name"], one["protocol"], one["port"], one["local_port"], address]
+        for one in row.goal["endpoints"]
+    ]
 
 
 def _data_disks(row: Resource) -> dict[str, str]:

@@ -12,8 +12,9 @@ from reddog.services import _media, _rules, deployments, disks, os_images, vm_im
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
-from reddog.services._role_plan import Place, RolePlanner
+from reddog.services._role_plan import Place, RolePlanner, configuration_sets, network_goal, size_goal
 from reddog.services._role_reconciler import machine_id
+from reddog.services.role_sizes import require_size
 from reddog.wire import PersistentVMRole, errors
 
 SHUTDOWN_ACTIONS = {"": "stopped", "stopped": "stopped", "stoppeddeallocated": "deallocated"}
@@ -50,6 +51,7 @@ class Roles:
         return {
             "Get Role": self.get,
             "Add Role": self.add,
+            "Update Role": self.update,
             "Delete Role": self.delete,
             "Start Role": self.start,
             "Restart Role": self.restart,
@@ -79,6 +81,34 @@ class Roles:
         def change(tx: Tx) -> None:
             deployment = lock_deployment(tx, call)
             deployments.insert_role(tx, plan, place, deployment.key)
+
+        _rules.accept(self._engine, call, change)
+        return Reply()
+
+    def update(self, call: Call) -> Reply:
+        """Update Role: its endpoints at once, its size by a restart, its availability set.
+
+        What the body leaves out stays as it is. NotImplemented: it lists data disks.
+        """
+        body = call.body
+        if body.data_virtual_hard_disks:
+            raise errors.NOT_SUPPORTED(operation="Update Role with DataVirtualHardDisks")
+        network, _ = configuration_sets(body)
+        changes: dict[str, Any] = {} if network is None else network_goal(network)
+        if body.availability_set_name:
+            changes["availability_set"] = body.availability_set_name
+        size = size_goal(body.role_size) if body.role_size else {}
+
+        def change(tx: Tx) -> None:
+            role = require_role(tx, call)
+            if size and len(role.goal["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
+                limit = require_size(size["size"]).max_data_disk_count
+                raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
+            lock_deployment(tx, call)
+            goal = {**role.goal, **changes}
+            if size and size["size"] != role.goal["size"]:
+                goal |= {**size, "rebuilds": role.goal.get("rebuilds", 0) + 1}
+            tx.set_goal("role", role.key, goal)
 
         _rules.accept(self._engine, call, change)
         return Reply()
