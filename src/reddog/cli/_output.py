@@ -71,8 +71,15 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
     for column in columns:
         table.add_column(column.replace("_", " ").upper(), overflow="fold")
     for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
+        table.add_row(*(_text(row.get(column, "")) for column in columns))
     Console(highlight=False).print(table)
+
+
+def _text(value: object) -> str:
+    """A value as a cell of a table."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {entry}" for name, entry in value.items())
+    return str(value)
 
 
 def _show_document(document: object, output: Format) -> None:
