@@ -476,6 +476,14 @@ def test_passwords_are_gone_when_the_guest_is_ready_and_are_never_told(
     assert not list(place.directory.rglob("ovf-env.xml"))
 
 
+def test_the_password_of_a_guest_that_is_ready_at_once_is_gone_too(place: World) -> None:
+    place.driver.boot_time = 0
+    place.do(CREATE, bodies.deployment(), service="svc")
+    row = place.row("role", "svc/dep/vm")
+    assert row is not None
+    assert row.state["provisioning"] is None
+
+
 def test_passwords_are_gone_from_the_files(tmp_path: Any) -> None:
     with opened(tmp_path / "cloud") as world:
         world.do("Create Storage Account", bodies.account())
@@ -513,9 +521,27 @@ def test_machines_are_adopted_after_a_restart_and_started_after_the_hosts(tmp_pa
         )
 
 
+def test_scratch_copies_of_an_earlier_process_are_deleted(tmp_path: Any) -> None:
+    with opened(tmp_path / "cloud"):
+        left = tmp_path / "cloud" / "storage" / ".copies" / "9-0.vhd"
+        left.write_bytes(b"x")
+    with opened(tmp_path / "cloud"):
+        assert not left.exists()
+
+
 def test_a_platform_image_may_be_replaced_while_its_machines_live(place: World) -> None:
     place.do(CREATE, bodies.deployment(), service="svc")
     image = place.directory.parent / "tiny.vhd"
     image.unlink()
     place.do("Delete Deployment by name", **DEPLOYMENT)
     make_vhd(image)
+
+
+def test_key_pairs_are_refused_by_name(place: World) -> None:
+    pair = wire.only(wire.KeyPair, fingerprint="AB" * 20, path="/home/jo/.ssh/id_rsa")
+    ssh = wire.only(wire.SSH, key_pairs=wire.KeyPairs([pair]))
+    role = bodies.role(provisioning=bodies.linux(ssh=ssh))
+    message = place.refuses(
+        "NotImplemented", "Create Virtual Machine Deployment", bodies.deployment(role), service="svc"
+    )
+    assert "SSH KeyPairs" in message

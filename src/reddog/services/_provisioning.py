@@ -55,6 +55,8 @@ def _linux(configuration: LinuxConfigurationSet, find_key: KeyFinder) -> bytes:
     ):
         raise errors.INVALID_PASSWORD(rule="6 to 72 printable ASCII characters")
     keys = configuration.ssh.public_keys if configuration.ssh and configuration.ssh.public_keys else ()
+    if configuration.ssh and configuration.ssh.key_pairs:
+        raise errors.NOT_SUPPORTED(operation="SSH KeyPairs of a LinuxProvisioningConfiguration")
     if password is None and not (no_password_login and keys):
         raise errors.PASSWORD_REQUIRED()
     public_keys = [(key.fingerprint or "", key.path or "", find_key(key.fingerprint or "")) for key in keys]
