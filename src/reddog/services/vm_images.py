@@ -176,7 +176,7 @@ class VMImageReconciler(Reconciler):
         """See `Reconciler.converge`."""
         for index, disk in enumerate(row.goal["disks"]):
             if row.present:
-                self._fill(row, index, disk)
+                self._fill(row, ctx, index, disk)
             else:
                 delete = bool(row.state.get("delete_blob")) or (ctx.rolling_back and _is_copy(disk))
                 _media.give_back(self._storage, row, disk["media"], index, delete=delete)
@@ -189,7 +189,7 @@ class VMImageReconciler(Reconciler):
         if succeeded and row.present and capture and row.generation == 1 and _is_generalized(row):
             remove_captured(tx, capture)
 
-    def _fill(self, row: Resource, index: int, disk: Mapping[str, Any]) -> None:
+    def _fill(self, row: Resource, ctx: Context, index: int, disk: Mapping[str, Any]) -> None:
         found = self._storage.properties(_media.from_goal(disk["media"]))
         if found is not None and found.lease_id == _media.lease_id(row, index):
             return
@@ -202,6 +202,7 @@ class VMImageReconciler(Reconciler):
         try:
             with machine_errors(capture["role"]):
                 self._driver.backup_disk(capture["machine"], disk["lun"], copy)
+            ctx.checkpoint("scratch copy")
             _media.fill(self._storage, row, index, {**disk, "source": {"type": "file", "path": str(copy)}})
         finally:
             copy.unlink(missing_ok=True)
