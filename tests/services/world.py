@@ -305,7 +305,7 @@ def _wrong_machines(world: World, rows: Rows) -> Iterator[str]:
 
 
 def _wrong_addresses(rows: Rows) -> Iterator[str]:
-    given = sorted(str(row.parent) for row in rows["virtual_ip"])
+    given = sorted(row.parent for row in rows["virtual_ip"] if row.parent is not None)  # others are reserved
     if given != sorted(row.key for row in rows["deployment"]):
         yield f"virtual IPs belong to {given}"
 

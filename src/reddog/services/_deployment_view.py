@@ -62,6 +62,7 @@ class DeploymentView:
         address = _virtual_ips.address_of(reader, row.key)
         goal = row.goal
         running = [role for role in present if role.goal["power"] != "deallocated"]
+        keeps_address = bool(running or goal.get("reserved_ip"))
         return only(
             Deployment,
             name=goal["name"],
@@ -81,7 +82,8 @@ class DeploymentView:
             created_time=_rules.timestamp(row.created),
             last_modified_time=_rules.timestamp(max(item.modified for item in (row, *roles))),
             extended_properties={},
-            virtual_ips=VirtualIPs([_virtual_ip(goal, address)] if running and address else []),
+            virtual_ips=VirtualIPs([_virtual_ip(goal, address)] if keeps_address and address else []),
+            reserved_ip_name=goal.get("reserved_ip"),
             internal_dns_suffix=f"{goal['service']}.d1.internal.cloudapp.net",
         )
 
@@ -186,8 +188,15 @@ def _guest_agent(role: Resource, seen: MachineState) -> GuestAgentStatus:
 
 
 def _virtual_ip(goal: Mapping[str, Any], address: str) -> VirtualIP:
-    name = f"{goal['name']}ContractContract"
-    return only(VirtualIP, address=address, is_dns_programmed=True, name=name)
+    reserved = goal.get("reserved_ip")
+    return only(
+        VirtualIP,
+        address=address,
+        is_dns_programmed=True,
+        name=reserved or f"{goal['name']}ContractContract",
+        is_reserved=True if reserved else None,
+        reserved_ip_name=reserved,
+    )
 
 
 def _role(reader: Reader, row: Resource, address: str | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from reddog.services.management_certificates import ManagementCertificates
 from reddog.services.operating_systems import OperatingSystems
 from reddog.services.operations import Operations
 from reddog.services.os_images import OSImageReconciler, OSImagesService, PlatformImage
+from reddog.services.reserved_ips import ReservedIPs
 from reddog.services.role_sizes import RoleSizes
 from reddog.services.roles import Roles
 from reddog.services.service_certificates import ServiceCertificates
@@ -172,6 +173,7 @@ class Services:
             DisksService(engine, media),
             images,
             VMImagesService(engine, media),
+            ReservedIPs(engine, settings.networks),
             deployments,
             Roles(engine, planner, view, media, images),
             DataDisks(engine, planner),

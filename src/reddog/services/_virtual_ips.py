@@ -24,8 +24,8 @@ def blocks_of(data_dir: Path) -> list[str]:
     return [f"127.{first}.{second + block}" for block in range(_BLOCKS)]
 
 
-def allocate(tx: Tx, blocks: list[str], subscription: str, deployment_key: str) -> str:
-    """Take a free address for a deployment. ConflictError: there is none left."""
+def allocate(tx: Tx, blocks: list[str], subscription: str, deployment_key: str | None) -> str:
+    """Take a free address, for a deployment or to be reserved. ConflictError: there is none left."""
     used = {row.key for row in tx.list(KIND)}
     address = next((address for address in _addresses(blocks) if address not in used), None)
     if address is None:
@@ -37,7 +37,13 @@ def allocate(tx: Tx, blocks: list[str], subscription: str, deployment_key: str) 
 
 
 def address_of(reader: Reader, deployment_key: str) -> str | None:
-    """The address that a deployment has."""
+    """The address that a deployment has: the reserved one that it uses, else its own."""
+    deployment = reader.get("deployment", deployment_key)
+    name = deployment.goal.get("reserved_ip") if deployment is not None else None
+    if deployment is not None and name:
+        reserved = reader.get("reserved_ip", f"{deployment.subscription}/{name}".lower())
+        if reserved is not None:
+            return str(reserved.goal["address"])
     return next((row.key for row in reader.list(KIND, parent=deployment_key)), None)
 
 

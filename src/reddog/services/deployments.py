@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from reddog.engine import Engine, Reader, Ref, Resource, Tx
-from reddog.services import _media, _rules, _virtual_ips, disks
+from reddog.services import _media, _rules, _virtual_ips, disks, reserved_ips
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._role_plan import Place, RolePlan, RolePlanner
@@ -143,8 +143,6 @@ class Deployments:
         name = _rules.check_resource_name(body.name, "a deployment")
         if body.virtual_network_name:
             raise errors.VIRTUAL_NETWORK_NOT_FOUND(name=body.virtual_network_name)
-        if body.reserved_ip_name:
-            raise errors.RESERVED_IP_NOT_FOUND(name=body.reserved_ip_name)
         _rules.check_label(body.label)
         if not body.role_list:
             raise errors.MISSING_ELEMENT(element="Role", parent="RoleList")
@@ -156,6 +154,8 @@ class Deployments:
         def change(tx: Tx) -> None:
             tx.lock("hosted_service", require_service(tx, call).key)
             _require_free(tx, service, name, slot)
+            if body.reserved_ip_name:
+                reserved_ips.require_unused(tx, call.subscription, body.reserved_ip_name)
             goal = {
                 "name": name,
                 "service": service.goal["name"],
@@ -163,6 +163,7 @@ class Deployments:
                 "label": body.label,
                 "private_id": uuid.uuid4().hex,
                 "virtual_network": None,
+                "reserved_ip": body.reserved_ip_name or None,
             }
             taken = errors.DEPLOYMENT_EXISTS(name=name)
             _rules.insert(

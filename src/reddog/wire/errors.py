@@ -279,6 +279,15 @@ MACHINE_FAILED = ErrorKind(
 )
 NO_VIRTUAL_IP = _conflict("No virtual IP is free. Delete a deployment, then try again.")
 RESERVED_IP_NOT_FOUND = _bad("The reserved IP {name} does not exist.")
+RESERVED_IP_MISSING = _missing("The reserved IP '{name}' does not exist.")
+RESERVED_IP_EXISTS = _conflict("A reserved IP named '{name}' already exists in the subscription.")
+RESERVED_IP_IN_USE = _bad(
+    "The reserved IP '{name}' is in use by the deployment '{deployment}'. Disassociate it first."
+)
+RESERVED_IP_PRESENT = _bad("The deployment has the reserved IP '{name}' already. Disassociate it first.")
+RESERVED_IP_NOT_ASSOCIATED = _bad(
+    "The reserved IP '{name}' is not associated with the deployment '{deployment}'."
+)
 VIRTUAL_NETWORK_NOT_FOUND = _bad("The virtual network {name} does not exist.")
 
 # -- Storage accounts ------------------------------------------------------------------------------------
