@@ -74,12 +74,12 @@ def stopped(world: World) -> None:
     world.do("Shutdown Role", bodies.shutdown(), service="svc", deployment="dep", role="vm")
 
 
-def vm_deployment(*more: Any, port: int = 22) -> Any:
+def vm_deployment(*more: Any, port: int = 2222) -> Any:
     """A new system disk, a new data disk, a disk that is there, and an endpoint."""
     role = bodies.role(
         disk=bodies.system_disk("os.vhd", disk_name="vm-os"),
         data=(bodies.data_disk(0, disk_name="vm-data"), bodies.data_disk(1, None, disk_name="own")),
-        network=bodies.network(bodies.endpoint(port=port), bodies.endpoint("second", 23)),
+        network=bodies.network(bodies.endpoint(port=port), bodies.endpoint("second", 2223)),
     )
     return bodies.deployment(role, *more)
 
@@ -196,7 +196,7 @@ CASES: dict[str, Case] = {
     "create deployment, which fails": Case(
         disk_and_service,
         "Create Virtual Machine Deployment",
-        lambda directory: vm_deployment(port=23),
+        lambda directory: vm_deployment(port=2223),
         params={"service": "svc"},
         status="Failed",
     ),
