@@ -176,6 +176,55 @@ def test_shutting_down_keeps_or_gives_up_the_address(sms: ServiceManagementServi
     assert ssh(wait_until_ready(sms, "ups", "ups"), USER, "hostname", password=PASSWORD) == "upshost\n"
 
 
+def test_a_data_disk_comes_and_goes_under_the_running_guest(
+    sms: ServiceManagementService, instance: Any
+) -> None:
+    def run(command: str) -> str:
+        return ssh(instance, USER, command, password=PASSWORD)
+
+    def disk() -> str:
+        """The guest's name for a disk of 1 GiB, if it has one."""
+        return run("awk '$3 == 1048576 { print $4 }' /proc/partitions").strip()
+
+    assert disk() == ""
+    wait_until_done(sms, sms.add_data_disk("ups", "ups", "ups", 2, logical_disk_size_in_gb=1))
+    eventually(lambda: disk() != "")
+    run(f"echo kept | sudo -n dd of=/dev/{disk()} conv=fsync 2>/dev/null")
+    name = sms.get_data_disk("ups", "ups", "ups", 2).disk_name
+    wait_until_done(sms, sms.delete_data_disk("ups", "ups", "ups", 2))
+    eventually(lambda: disk() == "")
+    wait_until_done(sms, sms.add_data_disk("ups", "ups", "ups", 0, disk_name=name))
+    eventually(lambda: disk() != "")
+    assert run(f"sudo -n head -c 4 /dev/{disk()}") == "kept"
+    wait_until_done(sms, sms.delete_data_disk("ups", "ups", "ups", 0, delete_vhd=True))
+    eventually(lambda: name not in [one.name for one in sms.list_disks()])
+
+
+def test_endpoints_and_addresses_change_under_the_running_guest(
+    sms: ServiceManagementService, instance: Any
+) -> None:
+    before = boot_of(instance)
+    network = ConfigurationSet()
+    network.configuration_set_type = "NetworkConfiguration"
+    for name, port in (("second", "2222"), ("ssh", "22")):
+        endpoint = ConfigurationSetInputEndpoint(name, "tcp", port, "22")
+        network.input_endpoints.input_endpoints.append(endpoint)
+    wait_until_done(sms, sms.update_role("ups", "ups", "ups", network_config=network))
+    changed = wait_until_ready(sms, "ups", "ups")
+    assert [one.name for one in changed.instance_endpoints] == ["second", "ssh"]
+    assert boot_of(changed) == before  # by the first endpoint: the new one
+
+    wait_until_done(sms, sms.create_reserved_ip_address("kept", location="West US"))
+    reserved = sms.get_reserved_ip_address("kept").address
+    wait_until_done(sms, sms.associate_reserved_ip_address("kept", "ups", "ups"))
+    moved = wait_until_ready(sms, "ups", "ups")
+    assert {one.vip for one in moved.instance_endpoints} == {reserved}
+    assert boot_of(moved) == before
+    wait_until_done(sms, sms.disassociate_reserved_ip_address("kept", "ups", "ups"))
+    wait_until_done(sms, sms.delete_reserved_ip_address("kept"))
+    assert boot_of(wait_until_ready(sms, "ups", "ups")) == before
+
+
 def test_nothing_is_left_of_a_deployment_that_was_deleted(
     cloud: RunningCloud, sms: ServiceManagementService, instance: Any
 ) -> None:
