@@ -344,3 +344,13 @@ def test_an_image_is_not_deleted_while_a_machine_is_made_of_it(vm: World) -> Non
     )
     vm.do("Start Role", bodies.start(), service="two", deployment="dep", role="copy")
     vm.do("Delete Deployment by name", service="two", deployment="dep")
+
+
+def test_a_load_balanced_set_of_two_roles_is_refused_by_name(place: World) -> None:
+    def role(name: str) -> wire.PersistentVMRole:
+        shared = bodies.endpoint("web", 8080, 80, load_balanced_endpoint_set_name="web")
+        return bodies.role(name, network=bodies.network(shared))
+
+    place.do("Create Virtual Machine Deployment", bodies.deployment(role("one")), service="svc")
+    code, message = place.fails("Add Role", role("two"), service="svc", deployment="dep")
+    assert (code, "Load-balanced" in message) == ("NotImplemented", True)

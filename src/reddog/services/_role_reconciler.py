@@ -204,6 +204,8 @@ class RoleReconciler(Reconciler):
         """
         for port in found.doubly_used:
             raise errors.PORT_IN_USE(port=port)
+        if found.balanced:
+            raise errors.NOT_SUPPORTED(operation="Load-balanced endpoint sets of several roles")
         if found.address is None:
             raise errors.NO_VIRTUAL_IP()
         before = {entry[0]: entry for entry in row.state.get("endpoints", [])}
@@ -236,20 +238,22 @@ class _World:
         rows = [disks.require(reader, role.subscription, name) for name in names]
         self.disks = {row.goal["name"].lower(): row for row in rows}
         self.address = _virtual_ips.address_of(reader, role.parent or "")
-        self.doubly_used = _doubly_used(reader.list(KIND, parent=role.parent))
+        self.doubly_used, self.balanced = _shared_ports(reader.list(KIND, parent=role.parent))
 
 
-def _doubly_used(roles: list[Resource]) -> list[int]:
-    """Public ports that two endpoints of a deployment want, unless they share a load-balanced set."""
+def _shared_ports(roles: list[Resource]) -> tuple[list[int], list[int]]:
+    """Public ports that two endpoints of a deployment want: by mistake, and as a load-balanced set."""
     seen: dict[tuple[int, str], str | None] = {}
-    double = []
+    double: list[int] = []
+    balanced: list[int] = []
     for role in roles:
         for endpoint in role.goal["endpoints"] if role.present else ():
             place = endpoint["port"], endpoint["protocol"]
-            if place in seen and (endpoint["set"] is None or seen[place] != endpoint["set"]):
-                double.append(endpoint["port"])
+            if place in seen:
+                same_set = endpoint["set"] is not None and seen[place] == endpoint["set"]
+                (balanced if same_set else double).append(endpoint["port"])
             seen[place] = endpoint["set"]
-    return double
+    return double, balanced
 
 
 def _asked(row: Resource, address: str | None) -> list[list[Any]]:
