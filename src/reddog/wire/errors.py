@@ -98,11 +98,6 @@ INVALID_VERSION = ErrorKind(
     "example 2014-10-01.",
 )
 INVALID_REQUEST = _bad("The request is not valid HTTP: {detail}")
-INVALID_VERB = ErrorKind(
-    "InvalidHttpVerb",
-    400,
-    "The HTTP verb specified was not recognized by the server. This resource takes {allowed}.",
-)
 METHOD_NOT_ALLOWED = ErrorKind(
     "MethodNotAllowed", 405, "The resource does not support {method}. It takes {allowed}."
 )
@@ -154,12 +149,6 @@ FORBIDDEN = ErrorKind("ForbiddenError", 403, "This operation is not allowed for 
 INTERNAL_ERROR = ErrorKind(
     "InternalError", 500, "The server encountered an internal error. Please retry the request."
 )
-OPERATION_TIMED_OUT = ErrorKind(
-    "OperationTimedOut", 500, "The operation could not be completed within the permitted time."
-)
-SERVER_BUSY = ErrorKind(
-    "ServerBusy", 503, "The server is currently unable to receive requests. Please retry later."
-)
 STOPPING = ErrorKind(
     "ServerBusy", 503, "The cloud is stopping. Please retry the request when it is up again."
 )
@@ -189,10 +178,6 @@ LOCATION_NOT_FOUND = _bad(
 )
 LOCATION_OR_AFFINITY_GROUP = _bad("Exactly one of Location and AffinityGroup must be given.")
 NOTHING_TO_UPDATE = _bad("At least one of {elements} must be given.")
-QUOTA_EXCEEDED = _conflict(
-    "The subscription's limit of {limit} {what} is reached: {used} are in use and {wanted} more were asked "
-    "for."
-)
 
 # -- Operations ------------------------------------------------------------------------------------------
 OPERATION_NOT_FOUND = _missing("The operation request ID was not found.")
@@ -228,7 +213,6 @@ HOSTED_SERVICE_LOCKED = _conflict(
     "Windows Azure is currently performing an operation on this hosted service that requires exclusive "
     "access."
 )
-SERVICE_CERTIFICATE_IN_USE = _conflict("The certificate {thumbprint} is in use by {user}.")
 
 # -- Deployments and roles -------------------------------------------------------------------------------
 DEPLOYMENT_NOT_FOUND = _missing("No deployments were found.")
@@ -239,7 +223,6 @@ DEPLOYMENT_LOCKED = _conflict(
 SLOT_OCCUPIED = _conflict("The specified deployment slot {slot} is occupied.")
 DEPLOYMENT_EXISTS = _conflict("A deployment named '{name}' already exists in the hosted service.")
 ROLE_NOT_FOUND = _missing("Role {name} was not found in the currently deployed service.")
-ROLE_INSTANCE_INVALID = _missing("Role instance name is not valid.")
 ONLY_ROLE = _bad(
     "Role {name} is the only role present in the deployment and so cannot be removed. Delete the deployment "
     "instead."
