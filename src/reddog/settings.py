@@ -38,11 +38,6 @@ class Settings:
     operation_retention: int = 720
 
     @property
-    def database(self) -> Path:
-        """The file that holds resources and operations."""
-        return self.data_dir / "cloud.db"
-
-    @property
     def pki_dir(self) -> Path:
         """The directory of the cloud's CA and of the certificates made by ``reddog up``."""
         return self.data_dir / "pki"

@@ -19,6 +19,7 @@ from reddog.cloud._endpoints import StorageEndpoints
 from reddog.cloud._errors import CloudError
 from reddog.cloud._machines import boot_id, make_driver
 from reddog.cloud._ports import Ports, PortTaken
+from reddog.engine import EngineSettings
 from reddog.frontend import Access, Dispatcher, FrontEnd, Subject
 from reddog.services import PlatformImage, Services, ServicesSettings, blocks_of
 from reddog.settings import Settings
@@ -129,6 +130,7 @@ class Cloud:
             networks=blocks_of(settings.data_dir),
             boot_id=boot_id(settings),
             scratch=settings.storage_dir / ".copies",
+            engine=EngineSettings(retention=3600.0 * settings.operation_retention),
         )
 
     def _administrator(self) -> pki.Certificate:

@@ -14,7 +14,6 @@ from reddog.services._call import Call, Handler, Reply
 from reddog.storage import Storage
 from reddog.wire import (
     AvailabilityResponse,
-    ServiceError,
     StorageAccountProperties,
     StorageService,
     StorageServiceKeys,
@@ -297,8 +296,3 @@ def _shown_properties(row: Resource) -> dict[str, str]:
         return dict(row.goal["extended_properties"])
     added = {"ResourceGroup": f"Default-Storage-{region.replace(' ', '')}", "ResourceLocation": region}
     return {**row.goal["extended_properties"], **added}
-
-
-def account_error(name: str) -> ServiceError:
-    """The refusal for a media link in an account that the subscription does not have."""
-    return errors.MEDIA_ACCOUNT_NOT_FOUND(name=name)

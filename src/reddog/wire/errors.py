@@ -9,7 +9,6 @@ into HTTP.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 _NAMESPACES = (
     'xmlns="http://schemas.microsoft.com/windowsazure" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
@@ -43,10 +42,6 @@ class ServiceError(Exception):
         message = "".join(char if char.isprintable() or char in "\n\t" else " " for char in self.message)
         body = f"<Code>{_escape(self.code)}</Code><Message>{_escape(message)}</Message>"
         return f"<Error {_NAMESPACES}>{body}</Error>".encode("utf-8", "replace")
-
-    def to_dict(self) -> dict[str, Any]:
-        """What is stored of a failed operation."""
-        return {"code": self.code, "status": self.status, "message": self.message, "remedy": self.remedy}
 
 
 @dataclass(frozen=True)
