@@ -27,6 +27,8 @@ class Settings:
     :param fabric: ``qemu`` (real virtual machines) or ``simulated``.
     :param storage_domain: the domain of storage hosts: ``ACCOUNT.blob.DOMAIN``.
     :param operation_retention: hours for which finished operations can be polled.
+    :param max_cores: how many cores a subscription's roles may take; so with ``max_hosted_services``,
+        ``max_storage_accounts`` and ``max_reserved_ips``. Azure's own limits of 2015 by default.
     """
 
     data_dir: Path
@@ -36,6 +38,10 @@ class Settings:
     fabric: str = "qemu"
     storage_domain: str = "core.localhost"
     operation_retention: int = 720
+    max_cores: int = 20
+    max_hosted_services: int = 20
+    max_storage_accounts: int = 100
+    max_reserved_ips: int = 20
 
     @property
     def pki_dir(self) -> Path:

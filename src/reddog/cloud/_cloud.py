@@ -21,7 +21,7 @@ from reddog.cloud._machines import boot_id, make_driver
 from reddog.cloud._ports import Ports, PortTaken
 from reddog.engine import EngineSettings
 from reddog.frontend import Access, Dispatcher, FrontEnd, Subject
-from reddog.services import PlatformImage, Services, ServicesSettings, blocks_of
+from reddog.services import PlatformImage, Quotas, Services, ServicesSettings, blocks_of
 from reddog.settings import Settings
 from reddog.storage import Storage
 from reddog.store import Store, StoreError
@@ -130,6 +130,12 @@ class Cloud:
             networks=blocks_of(settings.data_dir),
             boot_id=boot_id(settings),
             scratch=settings.storage_dir / ".copies",
+            quotas=Quotas(
+                settings.max_cores,
+                settings.max_hosted_services,
+                settings.max_storage_accounts,
+                settings.max_reserved_ips,
+            ),
             engine=EngineSettings(retention=3600.0 * settings.operation_retention),
         )
 

@@ -4,5 +4,6 @@ from reddog.services._call import Call, Handler, Reply
 from reddog.services._services import Services, ServicesSettings
 from reddog.services._virtual_ips import blocks_of
 from reddog.services.os_images import PlatformImage
+from reddog.services.quotas import Quotas
 
-__all__ = ["Call", "Handler", "PlatformImage", "Reply", "Services", "ServicesSettings", "blocks_of"]
+__all__ = ["Call", "Handler", "PlatformImage", "Quotas", "Reply", "Services", "ServicesSettings", "blocks_of"]

@@ -28,6 +28,7 @@ from reddog.services.management_certificates import ManagementCertificates
 from reddog.services.operating_systems import OperatingSystems
 from reddog.services.operations import Operations
 from reddog.services.os_images import OSImageReconciler, OSImagesService, PlatformImage
+from reddog.services.quotas import Quotas
 from reddog.services.reserved_ips import ReservedIPs
 from reddog.services.role_sizes import RoleSizes
 from reddog.services.roles import Roles
@@ -52,6 +53,7 @@ class ServicesSettings:
         boot_id: Changes whenever machines have been powered off from outside.
         scratch: A directory on the storage's file system for copies under way; emptied at every start.
         engine: Times and sizes of the engine.
+        quotas: How much a subscription may have.
     """
 
     base_url: str
@@ -61,6 +63,7 @@ class ServicesSettings:
     boot_id: str
     scratch: Path
     engine: EngineSettings = field(default_factory=EngineSettings)
+    quotas: Quotas = field(default_factory=Quotas)
 
 
 class Services:
@@ -151,19 +154,19 @@ class Services:
     def _handlers(
         self, storage: Storage, driver: ComputeDriver, settings: ServicesSettings
     ) -> dict[str, Handler]:
-        engine, url = self.engine, settings.base_url
+        engine, url, quotas = self.engine, settings.base_url, settings.quotas
         media = MediaLinks(storage)
         images = OSImagesService(engine, media, settings.platform_images)
         planner = RolePlanner(engine, media, images, settings.endpoints)
         view = DeploymentView(driver)
-        deployments = Deployments(engine, planner, view, settings.networks)
-        hosted_services = HostedServices(engine, url, deployments.of_service)
-        accounts = StorageAccounts(engine, settings.endpoints, url)
+        deployments = Deployments(engine, planner, view, settings.networks, quotas)
+        hosted_services = HostedServices(engine, url, deployments.of_service, quotas)
+        accounts = StorageAccounts(engine, settings.endpoints, url, quotas)
         services = (
             Locations(),
             RoleSizes(),
             OperatingSystems(),
-            Subscriptions(engine),
+            Subscriptions(engine, quotas),
             Operations(engine),
             ManagementCertificates(engine, url, self._tell_of_certificates),
             AffinityGroups(engine, url, hosted_services.shown, accounts.shown),
@@ -173,9 +176,9 @@ class Services:
             DisksService(engine, media),
             images,
             VMImagesService(engine, media),
-            ReservedIPs(engine, settings.networks),
+            ReservedIPs(engine, settings.networks, quotas),
             deployments,
-            Roles(engine, planner, view, media, images),
+            Roles(engine, planner, view, media, images, quotas),
             DataDisks(engine, planner),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}

@@ -11,6 +11,7 @@ from reddog.services import _media, _rules, _virtual_ips, disks, reserved_ips
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._role_plan import Place, RolePlan, RolePlanner
+from reddog.services.quotas import Quotas
 from reddog.wire import Deployment, errors
 
 KIND = "deployment"
@@ -106,11 +107,18 @@ class Deployments:
         planner: Checks roles.
         view: Tells of deployments.
         networks: From which virtual IPs are taken (see `_virtual_ips.blocks_of`).
+        quotas: How many cores a subscription may have.
     """
 
     def __init__(
-        self, engine: Engine, planner: RolePlanner, view: DeploymentView, networks: list[str]
+        self,
+        engine: Engine,
+        planner: RolePlanner,
+        view: DeploymentView,
+        networks: list[str],
+        quotas: Quotas,
     ) -> None:
+        self._quotas = quotas
         self._engine = engine
         self._read = engine.store.read
         self._planner = planner
@@ -154,6 +162,8 @@ class Deployments:
         def change(tx: Tx) -> None:
             tx.lock("hosted_service", require_service(tx, call).key)
             _require_free(tx, service, name, slot)
+            cores = sum(plan.goal["cores"] for plan in plans)
+            self._quotas.check_cores(tx, call.subscription, cores)
             if body.reserved_ip_name:
                 reserved_ips.require_unused(tx, call.subscription, body.reserved_ip_name)
             goal = {

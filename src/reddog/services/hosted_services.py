@@ -11,6 +11,7 @@ from reddog.services import _rules, affinity_groups
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._lists import listed
 from reddog.services.locations import compute_capabilities
+from reddog.services.quotas import NO_QUOTAS, Quotas
 from reddog.wire import (
     NIL,
     AvailabilityResponse,
@@ -39,9 +40,13 @@ class HostedServices:
         engine: Takes the changes.
         base_url: The management endpoint's URL, without a slash at its end.
         deployments_of: Tells a service's deployments.
+        quotas: How many services a subscription may have.
     """
 
-    def __init__(self, engine: Engine, base_url: str, deployments_of: DeploymentsOf) -> None:
+    def __init__(
+        self, engine: Engine, base_url: str, deployments_of: DeploymentsOf, quotas: Quotas = NO_QUOTAS
+    ) -> None:
+        self._quotas = quotas
         self._engine = engine
         self._read = engine.store.read
         self._base_url = base_url
@@ -88,6 +93,7 @@ class HostedServices:
 
         def change(tx: Tx) -> None:
             affinity_groups.require(tx, call.subscription, body.affinity_group)
+            self._quotas.check_count(tx, call.subscription, KIND)
             goal = {
                 "name": name,
                 "label": body.label,

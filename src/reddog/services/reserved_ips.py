@@ -11,6 +11,7 @@ from reddog.engine import Engine, Reader, Resource, Tx
 from reddog.services import _rules, _virtual_ips
 from reddog.services._call import Call, Handler, Reply
 from reddog.services.locations import require_location
+from reddog.services.quotas import Quotas
 from reddog.wire import ReservedIP, errors, only
 from reddog.wire import ReservedIPs as ReservedIPList
 
@@ -52,9 +53,11 @@ class ReservedIPs:
     Args:
         engine: Takes the changes.
         networks: From which addresses are taken (see `_virtual_ips.blocks_of`).
+        quotas: How many a subscription may have.
     """
 
-    def __init__(self, engine: Engine, networks: list[str]) -> None:
+    def __init__(self, engine: Engine, networks: list[str], quotas: Quotas) -> None:
+        self._quotas = quotas
         self._engine = engine
         self._read = engine.store.read
         self._networks = networks
@@ -94,6 +97,7 @@ class ReservedIPs:
         key, taken = key_of(call.subscription, name), errors.RESERVED_IP_EXISTS(name=name)
 
         def change(tx: Tx) -> None:
+            self._quotas.check_count(tx, call.subscription, KIND)
             address = _virtual_ips.allocate(tx, self._networks, call.subscription, None)
             goal = {
                 "name": name,

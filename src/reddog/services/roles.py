@@ -14,6 +14,7 @@ from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
 from reddog.services._role_plan import Place, RolePlanner, configuration_sets, network_goal, size_goal
 from reddog.services._role_reconciler import machine_id
+from reddog.services.quotas import Quotas
 from reddog.services.role_sizes import require_size
 from reddog.wire import PersistentVMRole, errors
 
@@ -29,6 +30,7 @@ class Roles:
         view: Tells of roles.
         media: Reads media links.
         images: Knows the names of the platform's images.
+        quotas: How many cores a subscription may have.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class Roles:
         view: DeploymentView,
         media: MediaLinks,
         images: os_images.OSImagesService,
+        quotas: Quotas,
     ) -> None:
+        self._quotas = quotas
         self._engine = engine
         self._read = engine.store.read
         self._planner = planner
@@ -80,6 +84,7 @@ class Roles:
 
         def change(tx: Tx) -> None:
             deployment = lock_deployment(tx, call)
+            self._quotas.check_cores(tx, call.subscription, plan.goal["cores"])
             deployments.insert_role(tx, plan, place, deployment.key)
 
         _rules.accept(self._engine, call, change)
@@ -105,6 +110,8 @@ class Roles:
                 limit = require_size(size["size"]).max_data_disk_count
                 raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
             lock_deployment(tx, call)
+            if size and role.goal["power"] != "deallocated":
+                self._quotas.check_cores(tx, call.subscription, size["cores"] - role.goal["cores"])
             goal = {**role.goal, **changes}
             if size and size["size"] != role.goal["size"]:
                 goal |= {**size, "rebuilds": role.goal.get("rebuilds", 0) + 1}
@@ -274,7 +281,10 @@ class Roles:
             deployment = lock_deployment(tx, call)
             for name in names:
                 role = _role(tx, deployment, name)
-                tx.set_goal("role", role.key, new_goal(role.goal))
+                goal = new_goal(role.goal)
+                if role.goal["power"] == "deallocated" != goal["power"]:
+                    self._quotas.check_cores(tx, call.subscription, goal["cores"])
+                tx.set_goal("role", role.key, goal)
 
         _rules.accept(self._engine, call, change)
         return Reply()

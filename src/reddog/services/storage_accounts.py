@@ -11,6 +11,7 @@ from typing import Any
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
 from reddog.services import _rules, affinity_groups
 from reddog.services._call import Call, Handler, Reply
+from reddog.services.quotas import NO_QUOTAS, Quotas
 from reddog.storage import Storage
 from reddog.wire import (
     AvailabilityResponse,
@@ -60,9 +61,17 @@ class StorageAccounts:
         engine: Takes the changes.
         endpoints: Gives an account's endpoint URLs: blob, queue and table.
         base_url: The management endpoint's URL, without a slash at its end.
+        quotas: How many accounts a subscription may have.
     """
 
-    def __init__(self, engine: Engine, endpoints: Callable[[str], list[str]], base_url: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        endpoints: Callable[[str], list[str]],
+        base_url: str,
+        quotas: Quotas = NO_QUOTAS,
+    ) -> None:
+        self._quotas = quotas
         self._engine = engine
         self._read = engine.store.read
         self._endpoints = endpoints
@@ -120,6 +129,7 @@ class StorageAccounts:
 
         def change(tx: Tx) -> None:
             affinity_groups.require(tx, call.subscription, body.affinity_group)
+            self._quotas.check_count(tx, call.subscription, KIND)
             goal = {
                 "name": name,
                 "label": body.label,

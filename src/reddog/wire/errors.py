@@ -172,6 +172,10 @@ LOCATION_NOT_FOUND = _bad(
     "The location constraint '{location}' is not valid. List Locations names the valid ones."
 )
 LOCATION_OR_AFFINITY_GROUP = _bad("Exactly one of Location and AffinityGroup must be given.")
+QUOTA_EXCEEDED = _conflict(
+    "The subscription's limit of {limit} {what} is reached: {used} are in use and {wanted} more were asked for. Delete "
+    "some, or raise the limit in the cloud's reddog.toml."
+)
 NOTHING_TO_UPDATE = _bad("At least one of {elements} must be given.")
 
 # -- Operations ------------------------------------------------------------------------------------------
