@@ -74,6 +74,36 @@ def stopped(world: World) -> None:
     world.do("Shutdown Role", bodies.shutdown(), service="svc", deployment="dep", role="vm")
 
 
+def detached(world: World) -> None:
+    machine(world)
+    world.do("Delete Data Disk", service="svc", deployment="dep", role="vm", lun="1")
+    world.rest()
+
+
+def reserved(world: World) -> None:
+    machine(world)
+    ip = wire.only(wire.ReservedIP, name="addr", location="West US")
+    world.do("Create Reserved IP Address", ip)
+
+
+def associated(world: World) -> None:
+    reserved(world)
+    world.do("Associate Reserved IP Address", ASSOCIATION, ip="addr")
+    world.rest()
+
+
+def updated(**values: Any) -> Any:
+    return wire.only(wire.PersistentVMRole, role_name="vm", role_type="PersistentVMRole", **values)
+
+
+def other_endpoints() -> Any:
+    network = bodies.network(bodies.endpoint(port=2222), bodies.endpoint("third", 2224))
+    return wire.ConfigurationSets([network])
+
+
+ASSOCIATION = wire.ReservedIPAssociation("svc", "dep")
+
+
 def vm_deployment(*more: Any, port: int = 2222) -> Any:
     """A new system disk, a new data disk, a disk that is there, and an endpoint."""
     role = bodies.role(
@@ -237,6 +267,40 @@ CASES: dict[str, Case] = {
         arm=fail_next_start,
     ),
     "restart role": Case(machine, "Restart Role", lambda directory: bodies.restart(), params=ROLE),
+    "add data disk": Case(
+        detached,
+        "Add Data Disk",
+        lambda directory: bodies.data_disk(5, disk_name="more"),
+        params=ROLE,
+        made=(f"disk {SUB}/more", "blob vhds/data5.vhd"),
+    ),
+    "attach data disk": Case(
+        detached, "Add Data Disk", lambda directory: bodies.data_disk(5, None, disk_name="own"), params=ROLE
+    ),
+    "detach data disk": Case(machine, "Delete Data Disk", params={**ROLE, "lun": "1"}),
+    "delete data disk": Case(
+        machine,
+        "Delete Data Disk",
+        params={**ROLE, "lun": "1"},
+        query=MEDIA,
+        gone=(f"disk {SUB}/own", "blob vhds/own.vhd"),
+    ),
+    "change endpoints": Case(
+        machine,
+        "Update Role",
+        lambda directory: updated(configuration_sets=other_endpoints()),
+        params=ROLE,
+    ),
+    "change size": Case(machine, "Update Role", lambda directory: updated(role_size="Medium"), params=ROLE),
+    "associate reserved IP": Case(
+        reserved, "Associate Reserved IP Address", lambda directory: ASSOCIATION, params={"ip": "addr"}
+    ),
+    "disassociate reserved IP": Case(
+        associated,
+        "Disassociate Reserved IP Address",
+        lambda directory: ASSOCIATION,
+        params={"ip": "addr"},
+    ),
     "capture specialized": Case(
         machine,
         "Capture VM Image",
