@@ -12,6 +12,8 @@ import pytest
 import yaml
 from tests.e2e.conftest import CloudStarter, RunningCloud
 
+from azure.servicemanagement import ServiceManagementService
+
 PROMISED = (
     *("management_host", "subscription_id", "certificate", "ca_certificate"),
     *("publish_settings", "storage_domain", "data_dir"),
@@ -99,3 +101,63 @@ def test_reset_empties_the_cloud_and_keeps_its_images(start_cloud: CloudStarter)
     cloud.reddog("reset", "--yes")
     assert [path.name for path in cloud.data_dir.iterdir()] == ["images"]
     assert cloud.up("simulated")["subscription_id"] != cloud.summary["subscription_id"]
+
+
+def test_directories_of_others_are_neither_taken_nor_emptied(cloud: RunningCloud, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "thesis.txt").write_text("mine")
+    tmp_path.chmod(0o755)
+    for arguments in (["up", "--detach", "--fabric", "simulated"], ["reset", "--yes"]):
+        command = [sys.executable, "-m", "reddog.cli", *arguments, "--data-dir", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, env=cloud.environment, check=False)
+        assert done.returncode in (1, 4)
+        assert "not a reddog data directory" in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_reset_leaves_what_is_not_the_clouds(start_cloud: CloudStarter) -> None:
+    cloud = start_cloud("simulated")
+    (cloud.data_dir / "notes.txt").write_text("mine")
+    cloud.reddog("reset", "--yes")
+    assert sorted(path.name for path in cloud.data_dir.iterdir()) == ["images", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["", "/nonexistent/directory/mine"])
+def test_a_certificate_that_cannot_be_written_is_told(cloud: RunningCloud, name: str) -> None:
+    command = [sys.executable, "-m", "reddog.cli", "cert", "create", name]
+    done = subprocess.run(command, capture_output=True, text=True, env=cloud.environment, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_a_blob_that_is_there_is_replaced_only_by_force(cloud: RunningCloud, tmp_path: Path) -> None:
+    summary = cloud.summary
+    environment = pytest.MonkeyPatch()
+    environment.setenv("REDDOG_PROFILE", cloud.environment["REDDOG_PROFILE"])
+    sms = ServiceManagementService(
+        summary["subscription_id"], summary["certificate"], host=summary["management_host"]
+    )
+    sms.create_storage_account("replaced", "", "replaced", location="West US")
+    environment.undo()
+    (image,) = (cloud.data_dir / "images").glob("*.vhd")
+    link = "https://replaced.blob.core.windows.net/vhds/a.vhd"  # the local account of that name
+    cloud.reddog("vhd", "upload", str(image), link)
+    refused = cloud.reddog("vhd", "upload", str(image), link, check=False)
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    cloud.reddog("vhd", "upload", str(image), link, "--force")
+    unknown = cloud.reddog("vhd", "upload", str(image), link.replace("replaced", "unknown"), check=False)
+    assert unknown.returncode == 4
+    assert "<Error" not in unknown.stderr
+
+
+def test_addresses_of_others_are_told_from_ports_that_are_taken(cloud: RunningCloud, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reddog.cli", "up", "--detach", "--fabric", "simulated"]
+    for host in ("192.0.2.1", "300.1.1.1"):
+        arguments = ["--host", host, "--data-dir", str(tmp_path / "cloud")]
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, env=cloud.environment, check=False
+        )
+        assert done.returncode == 1
+        assert f"{host} is no address of this machine" in done.stderr

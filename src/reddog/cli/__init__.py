@@ -12,5 +12,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("reddog"):
             raise
-        sys.exit(f"Error: The Python package {error.name} is missing.\nInstall the cloud: pip install 'reddog[cloud]'")
+        sys.exit(
+            f"Error: The Python package {error.name} is missing.\nInstall the cloud: pip install 'reddog[cloud]'"
+        )
     run()

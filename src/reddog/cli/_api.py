@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import unescape
 
 from reddog.cli._output import CommandError, ExitCode
 from reddog.cli._running import RunningCloud
@@ -31,6 +33,14 @@ def connect(running: RunningCloud) -> Iterator[ServiceManagementService]:
                 summary["subscription_id"], host=summary["management_host"], request_session=session
             )
         except AzureMissingResourceHttpError as error:
-            raise CommandError(str(error), exit_code=ExitCode.NOT_FOUND) from None
+            raise CommandError(_message(error), exit_code=ExitCode.NOT_FOUND) from None
         except (AzureException, requests.RequestException) as error:
-            raise CommandError(str(error), "See `reddog status` and the log in the data directory.") from None
+            raise CommandError(
+                _message(error), "See `reddog status` and the log in the data directory."
+            ) from None
+
+
+def _message(error: Exception) -> str:
+    """What the service said, without the XML around it."""
+    found = re.search(r"<Message>(.*?)</Message>", str(error), re.DOTALL)
+    return unescape(found[1]) if found else str(error)

@@ -26,11 +26,19 @@ def create(
     """Make a management certificate: NAME.pem for the client and NAME.cer to register."""
     from reddog import pki
 
-    pem, cer = Path(f"{name}.pem"), Path(f"{name}.cer")
+    stem = name.removesuffix(".pem").removesuffix(".cer")
+    if not Path(stem).name:
+        raise CommandError("The certificate needs a name.", "For example: reddog cert create mycert")
+    pem, cer = Path(f"{stem}.pem"), Path(f"{stem}.cer")
     taken = [str(path) for path in (pem, cer) if path.exists()]
     if taken and not force:
         raise CommandError(f"{' and '.join(taken)} exist already.", "Choose another name, or use --force.")
-    certificate = pki.create_management_certificate(pem, cer, common_name=pem.stem, days=days)
+    try:
+        certificate = pki.create_management_certificate(pem, cer, common_name=pem.stem, days=days)
+    except OSError as error:
+        raise CommandError(f"{pem} cannot be written: {error.strerror}.", "Choose another place.") from None
+    except pki.CertificateError as error:
+        raise CommandError(error.message, error.remedy) from None
     show_record({"pem": str(pem), "cer": str(cer), "thumbprint": certificate.thumbprint}, output)
 
 

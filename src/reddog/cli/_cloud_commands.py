@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from reddog.cli import _power, _running, _serve
+from reddog.cli import _data_dir, _power, _running, _serve
 from reddog.cli._images_commands import ensure_platform_image
-from reddog.cli._options import DataDir, Output, resolve
+from reddog.cli._options import DataDir, Output, hint, resolve
 from reddog.cli._output import CommandError, Format, show_record, show_rows
 from reddog.cli._power import require_driver
 from reddog.settings import Settings, SettingsError, load
@@ -26,7 +26,16 @@ StoragePort = Annotated[
     int | None,
     typer.Option(min=0, max=65533, help="Port of the blob endpoint; table and queue take the next two."),
 ]
-Fabric = Annotated[str | None, typer.Option(help="What runs virtual machines: qemu or simulated.")]
+
+
+class FabricName(StrEnum):
+    """What runs virtual machines."""
+
+    QEMU = "qemu"
+    SIMULATED = "simulated"
+
+
+Fabric = Annotated[FabricName | None, typer.Option(help="What runs virtual machines.")]
 
 
 def up(
@@ -40,12 +49,13 @@ def up(
 ) -> None:
     """Start a cloud on this machine and print how to use it."""
     directory = resolve(data_dir)
-    _serve.prepare_data_dir(directory)
+    _data_dir.prepare(directory)
     settings = _settings(directory, host=host, port=port, storage_port=storage_port, fabric=fabric)
     if running := _running.find(directory):
         raise CommandError(
             f"A cloud is already running on {directory} (process {running.pid}).",
-            "Use it (`reddog status`), stop it (`reddog down`), or choose another --data-dir.",
+            f"Use it (`reddog status{hint(directory)}`), stop it (`reddog down{hint(directory)}`), "
+            "or choose another --data-dir.",
         )
     require_driver(settings)
     ensure_platform_image(settings)
@@ -114,40 +124,29 @@ def reset(
     data_dir: DataDir = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     keep_images: Annotated[bool, typer.Option(help="Keep the platform images that were built.")] = True,
+    output: Output = Format.TABLE,
 ) -> None:
     """Delete everything in the cloud: services, machines, storage, certificates."""
     directory = resolve(data_dir)
-    if not directory.exists():
-        return
-    if (
-        not (directory / "cloud.db").exists()
-        and any(directory.iterdir())
-        and not (directory / "images").exists()
-    ):
-        raise CommandError(f"{directory} is not a reddog data directory.", "Nothing was deleted.")
+    _data_dir.require_state(directory)
     if not yes and not typer.confirm(f"Delete everything in {directory}?"):
         raise CommandError("Nothing was deleted.")
     if running := _running.find(directory):
         _serve.stop(running)
     _power.stop_machines(_settings(directory), graceful=False)
-    _empty(directory, keep={"images"} if keep_images else set())
-
-
-def _empty(directory: Path, keep: set[str]) -> None:
-    for entry in directory.iterdir():
-        if entry.name in keep:
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
+    _data_dir.clear(directory, keep_images=keep_images)
+    show_record({"emptied": str(directory), "next": f"reddog up{hint(directory)}"}, output)
 
 
 def _settings(directory: Path, **options: Any) -> Settings:
     try:
-        return load(directory, **options)
+        return load(directory, **{name: _plain(value) for name, value in options.items()})
     except SettingsError as error:
         raise CommandError(str(error)) from None
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, StrEnum) else value
 
 
 def _arguments(settings: Settings) -> list[str]:
@@ -169,9 +168,7 @@ def _announce(summary: Mapping[str, Any], output: Format, *, detached: bool) -> 
     show_record(summary, output)
     console.print("\nTry it:\n")
     console.print(_snippet(summary), markup=False)
-    stop = (
-        "reddog down" if detached else "Ctrl-C (virtual machines keep running; `reddog down` stops them too)"
-    )
+    stop = "reddog down" if detached else f"Ctrl-C (virtual machines keep running; `{down}` stops them too)"
     console.print(f"Stop it with: {stop}")
 
 

@@ -55,10 +55,10 @@ def _build(settings: Settings) -> Path:
 @app.command()
 def build(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
     """Build the tiny Linux platform image from Debian packages (no root needed)."""
-    from reddog.cli._serve import prepare_data_dir
+    from reddog.cli import _data_dir
 
     directory = resolve(data_dir)
-    prepare_data_dir(directory)
+    _data_dir.prepare(directory)
     settings = Settings(directory)
     settings.images_dir.mkdir(mode=0o700, exist_ok=True)
     path = _build(settings)
@@ -83,6 +83,7 @@ def upload(
         str, typer.Argument(help="The URL of the page blob to make: .../CONTAINER/NAME.vhd")
     ],
     data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option(help="Replace a blob that is there.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Upload a fixed VHD as a page blob, sending only the parts that hold data."""
@@ -96,7 +97,7 @@ def upload(
             keys = client.get_storage_account_keys(account).storage_service_keys
         key = str(keys.primary) if keys is not None else ""
         with _progress(f"Uploading {file.name}") as progress:
-            images.upload_vhd(file, url, account_key=key, progress=_mebibytes(progress))
+            images.upload_vhd(file, url, account_key=key, progress=_mebibytes(progress), overwrite=force)
     except (images.ImageError, VhdError) as error:
         raise CommandError(error.message, error.remedy) from None
     except OSError as error:

@@ -59,7 +59,7 @@ def show_record(record: Mapping[str, Any], output: Format) -> None:
     table.add_column(overflow="fold")
     for key, value in record.items():
         table.add_row(key.replace("_", " "), str(value))
-    Console(highlight=False).print(table)
+    _console().print(table)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Format) -> None:
@@ -72,7 +72,12 @@ def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output:
         table.add_column(column.replace("_", " ").upper(), overflow="fold")
     for row in rows:
         table.add_row(*(_text(row.get(column, "")) for column in columns))
-    Console(highlight=False).print(table)
+    _console().print(table)
+
+
+def _console() -> Console:
+    """The terminal; where there is none, lines are as long as they are, so that programs can read them."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
 
 
 def _text(value: object) -> str:

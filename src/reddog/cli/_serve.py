@@ -30,21 +30,6 @@ log = logging.getLogger("reddog.cli")
 Summary = Mapping[str, Any]
 
 
-def prepare_data_dir(data_dir: Path) -> None:
-    """Make the data directory, or check that it is usable, and keep other users out of it.
-
-    :raises CommandError: it cannot be made or written.
-    """
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data_dir.chmod(0o700)
-    except OSError as error:
-        raise CommandError(
-            f"The data directory {data_dir} cannot be used: {error.strerror}.",
-            "Choose one that you may write to with --data-dir.",
-        ) from None
-
-
 def run_foreground(settings: Settings, on_ready: Callable[[Summary], None]) -> None:
     """Run a cloud in this process until SIGINT or SIGTERM; ``on_ready`` is called once it answers.
 

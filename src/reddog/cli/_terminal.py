@@ -22,10 +22,10 @@ def attach(path: Path) -> None:
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
         try:
-            console.connect(str(path))
+            _connect(console, path)
         except OSError as error:
             raise CommandError(
-                f"The console does not answer: {error.strerror}.",
+                f"The console does not answer: {error.strerror or error}.",
                 "Is the machine running? `reddog vm list` tells.",
             ) from None
         terminal = sys.stdin.fileno()
@@ -36,6 +36,15 @@ def attach(path: Path) -> None:
         finally:
             termios.tcsetattr(terminal, termios.TCSADRAIN, before)
             sys.stdout.write("\n")
+
+
+def _connect(console: socket.socket, path: Path) -> None:
+    """Connect to a socket by way of its directory: paths of sockets may have 107 bytes only."""
+    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        console.connect(f"/proc/self/fd/{directory}/{path.name}")
+    finally:
+        os.close(directory)
 
 
 def _pass_bytes(console: socket.socket, terminal: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -64,7 +65,7 @@ def ssh(
     row = find_machine(_running.require(directory), name)
     command = ssh_command(row, user, directory, context.args)
     if show:
-        typer.echo(" ".join(command))
+        typer.echo(shlex.join(command))
         return
     if shutil.which("ssh") is None:
         raise CommandError("There is no ssh on this machine.", "Install it: apt install openssh-client")
@@ -80,7 +81,7 @@ def ssh_command(row: dict[str, Any], user: str | None, data_dir: Path, arguments
         address, _, target = endpoint.partition("->")
         if target == "22/tcp":
             host, _, port = address.rpartition(":")
-            known_hosts = f"UserKnownHostsFile={data_dir / 'known_hosts'}"
+            known_hosts = f'UserKnownHostsFile="{data_dir / "known_hosts"}"'
             login = ["-l", user] if user else []
             trust = ["-o", known_hosts, "-o", "StrictHostKeyChecking=accept-new"]
             alias = ["-o", f"HostKeyAlias={row['service']}.{row['deployment']}.{row['name']}"]

@@ -36,8 +36,8 @@ def record_power_cycle(settings: Settings) -> None:
 
 
 def boot_id(settings: Settings) -> str:
-    """Changes when the host has booted, or the machines have been powered off on purpose."""
-    return f"{_BOOT_ID.read_text().strip()}/{_power_cycles(settings)}"
+    """Changes when the host has booted, the machines have been powered off on purpose, or the fabric is another."""
+    return f"{_BOOT_ID.read_text().strip()}/{_power_cycles(settings)}/{settings.fabric}"
 
 
 def machine_console(data_dir: Path, service: str, deployment: str, role: str) -> Console:

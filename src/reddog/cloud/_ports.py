@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from reddog.cloud._errors import CloudError
 from reddog.settings import Settings
 
 MANAGEMENT_PORT = 8443
@@ -41,7 +43,9 @@ def choose(settings: Settings) -> Ports:
     Otherwise the usual ports are taken when they are free, and any free ones when they are not.
 
     :raises PortTaken: a port that was asked for or kept is in use.
+    :raises CloudError: the host is no address of this machine.
     """
+    _require_address(settings.host)
     kept = _kept(settings.data_dir)
     management = settings.port or (kept.management if kept else 0)
     storage = settings.storage_port or (kept.blob if kept else 0)
@@ -82,6 +86,14 @@ def _is_free(host: str, port: int) -> bool:
     return True
 
 
+def _require_address(host: str) -> None:
+    try:
+        _ephemeral(host)
+    except OSError:
+        remedy = "Choose one of its own with --host; 127.0.0.1 is the usual one."
+        raise CloudError(f"{host} is no address of this machine.", remedy) from None
+
+
 def _require_free(host: str, ports: Iterable[int], option: str) -> None:
     for port in ports:
         if not _is_free(host, port):
@@ -89,7 +101,7 @@ def _require_free(host: str, ports: Iterable[int], option: str) -> None:
 
 
 def _usual_or_free(host: str, usual: int, *, count: int) -> int:
-    for first in (usual, *(_ephemeral(host) for _ in range(50))):
+    for first in itertools.chain([usual], (_ephemeral(host) for _ in range(50))):
         if first + count <= 65536 and all(_is_free(host, first + offset) for offset in range(count)):
             return first
     raise PortTaken(host, usual, "--port")

@@ -41,13 +41,19 @@ def account_of(media_link: str) -> str:
 
 
 def upload_vhd(
-    file: Path, media_link: str, *, account_key: str, progress: Callable[[int, int], None]
+    file: Path,
+    media_link: str,
+    *,
+    account_key: str,
+    progress: Callable[[int, int], None],
+    overwrite: bool = False,
 ) -> None:
     """Upload a fixed VHD to its media link; holes and zeros are not sent.
 
     Args:
         file: The VHD.
-        media_link: The URL of the page blob; an old blob there is replaced.
+        media_link: The URL of the page blob.
+        overwrite: Replace a blob that is there.
         account_key: A key of the storage account (base64).
         progress: Told how many bytes of how many are dealt with.
 
@@ -60,7 +66,7 @@ def upload_vhd(
     total = file.stat().st_size
     blob = _Blob(media_link, account_key)
     try:
-        blob.create(total)
+        blob.create(total, overwrite=overwrite)
         try:
             _send(file, total, blob, progress)
         except BaseException:
@@ -134,9 +140,11 @@ class _Blob:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def create(self, size: int) -> None:
-        """Make the blob, all zeros, and its container if need be; an old blob is replaced."""
+    def create(self, size: int, *, overwrite: bool) -> None:
+        """Make the blob, all zeros, and its container if need be."""
         headers = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": str(size)}
+        if not overwrite:
+            headers["If-None-Match"] = "*"
         try:
             self._send("PUT", headers=headers)
         except _ContainerMissing:
@@ -188,8 +196,9 @@ class _Blob:
         """Shared Key, as services of this version check it: an absent or zero length is signed as nothing."""
         length = headers["Content-Length"]
         plain = [
-            length if name == "Content-Length" and length != "0" else "" for name in (*_SIGNED, *_CONDITIONS)
+            "" if name == "Content-Length" else headers.get(name, "") for name in (*_SIGNED, *_CONDITIONS)
         ]
+        plain[_SIGNED.index("Content-Length")] = length if length != "0" else ""
         own = sorted(f"{name.lower()}:{value}" for name, value in headers.items() if name.startswith("x-ms-"))
         resource = f"/{self._account}{path}" + "".join(f"\n{name}:{query[name]}" for name in sorted(query))
         text = "\n".join([method, *plain, *own, resource])
@@ -209,7 +218,7 @@ class _ContainerMissing(ImageError):  # noqa: N818 - a state, read as `except _C
 _REMEDIES = {
     403: "Check that the key belongs to this storage account.",
     404: "Check the account in the URL.",
-    409: "Another blob or an image's disk is at this URL: choose another name.",
+    409: "Another blob is at this URL: choose another name, or replace it with --force.",
     412: "The blob is leased, as the disk of a machine or an image: choose another name.",
 }
 

@@ -121,8 +121,7 @@ BODY_REQUIRED = ErrorKind(
 NOT_SUPPORTED = ErrorKind(
     "NotImplemented",
     501,
-    "The operation '{operation}' is not supported by this cloud yet.",
-    "The coverage page lists what is.",
+    "The operation '{operation}' is not supported by this cloud yet. The coverage page lists what is.",
 )
 CERTIFICATE_REQUIRED = ErrorKind(
     "AuthenticationFailed",
