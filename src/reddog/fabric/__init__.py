@@ -9,7 +9,9 @@ from reddog.fabric.compute import (
     MachineError,
     MachineSpec,
     MachineState,
+    Network,
     Power,
+    Probe,
 )
 
 __all__ = [
@@ -21,5 +23,7 @@ __all__ = [
     "MachineError",
     "MachineSpec",
     "MachineState",
+    "Network",
     "Power",
+    "Probe",
 ]

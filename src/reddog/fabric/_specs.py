@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from reddog.fabric.compute import Disk, Forward, MachineError, MachineSpec
+from reddog.fabric.compute import Disk, Forward, MachineError, MachineSpec, Network, Probe
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 MAX_LUN = 63
@@ -38,6 +38,8 @@ def check_spec(spec: MachineSpec) -> MachineSpec:
     luns = [disk.lun for disk in spec.data_disks]
     if len(set(luns)) != len(luns):
         raise _invalid("Two data disks have the same lun.", "Give each data disk a lun of its own.")
+    if spec.network is not None:
+        check_network(spec.network)
     return replace(spec, forwards=check_forwards(spec.forwards))
 
 
@@ -106,7 +108,8 @@ def from_json(document: dict[str, Any]) -> MachineSpec:
             **document,
             "os_disk": _disk(document["os_disk"]),
             "data_disks": tuple(map(_disk, document["data_disks"])),
-            "forwards": tuple(Forward(**forward) for forward in document["forwards"]),
+            "forwards": tuple(map(_forward, document["forwards"])),
+            "network": _network(document.get("network")),
         }
     )
 
@@ -161,6 +164,36 @@ def lun_taken(id: str, lun: int) -> MachineError:
     """The error for a second disk at one lun."""
     message = f"The machine {id} has another disk at lun {lun}."
     return MachineError("DiskExists", message, "Detach it, or choose a free lun.")
+
+
+def check_network(network: Network) -> Network:
+    """The network, if a machine can be put there."""
+    check_id(network.id)
+    for address in (network.address, *network.dns_servers):
+        try:
+            ipaddress.IPv4Address(address)
+        except ValueError:
+            raise _invalid(f"{address!r} is no IPv4 address.", "Use one like 10.0.0.4.") from None
+    return network
+
+
+def with_network(spec: MachineSpec, network: Network) -> MachineSpec:
+    """The specification with other names and DNS servers in the same network."""
+    before = spec.network
+    if before is None or (before.id, before.address) != (network.id, network.address):
+        raise _invalid(f"The machine {spec.id} is not at this place.", "Make a new machine there.")
+    return replace(spec, network=check_network(network))
+
+
+def _forward(document: dict[str, Any]) -> Forward:
+    probe = document.get("probe")
+    return Forward(**{**document, "probe": Probe(**probe) if probe else None})
+
+
+def _network(document: dict[str, Any] | None) -> Network | None:
+    if document is None:
+        return None
+    return Network(**{**document, "dns_servers": tuple(document["dns_servers"])})
 
 
 def _disk(document: dict[str, Any]) -> Disk:

@@ -29,14 +29,53 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """How a load balancer finds out whether a machine can take connections.
+
+    protocol: `tcp` (the port accepts) or `http` (a GET of `path` answers 200). port: the guest's.
+    interval: seconds between two questions. timeout: seconds without a good answer after which the machine
+    gets no new connections, until it answers again.
+    """
+
+    protocol: Literal["tcp", "http"]
+    port: int
+    path: str = "/"
+    interval: float = 15.0
+    timeout: float = 31.0
+
+
+@dataclass(frozen=True)
 class Forward:
-    """An inbound endpoint: a port of the host's `address` that leads to the machine's `guest_port`."""
+    """An inbound endpoint: a port of the host's `address` that leads to the machine's `guest_port`.
+
+    probe: None for an endpoint of this machine alone. Forwards of several machines of one network that have
+    the same protocol, address and port and a probe form a load-balanced set: new connections are spread over
+    those machines whose probe succeeds.
+    """
 
     name: str
     protocol: Literal["tcp", "udp"]
     address: str
     port: int
     guest_port: int
+    probe: Probe | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """A machine's place in a private network, which all machines with the same `id` share.
+
+    id: 1 to 64 characters of a-z, 0-9 and `-`. address: the machine's own IPv4 address there, in a /24 whose
+    `.1` is the gateway; the machine gets it by DHCP. host_name: the name by which the others find it.
+    domain: what the DHCP server gives as the domain to search. dns_servers: what the guest shall ask instead
+    of the network's own name server, which knows the host names and asks the host's for all others.
+    """
+
+    id: str
+    address: str
+    host_name: str
+    domain: str
+    dns_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +84,7 @@ class MachineSpec:
 
     provisioning: the bytes of ovf-env.xml (see `reddog.fabric.provisioning`), or None for a disk that needs
     none. It holds secrets: it is never shown in a repr or a log, and is kept only until the guest is ready.
+    network: None for a machine that reaches the outside and is reached at its forwards, and nothing else.
     """
 
     id: str
@@ -55,6 +95,7 @@ class MachineSpec:
     data_disks: tuple[Disk, ...] = ()
     forwards: tuple[Forward, ...] = ()
     provisioning: bytes | None = field(default=None, repr=False)
+    network: Network | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +136,8 @@ class MachineError(Exception):
 class ComputeDriver(Protocol):
     """Synchronous and thread-safe; every method but `backup_disk` is idempotent. All may raise MachineError.
 
-    capabilities: of `hot-disks`, `forwards`, `console`, `backup`, `boots` (runs a real guest).
+    capabilities: of `hot-disks`, `forwards`, `console`, `backup`, `boots` (runs a real guest), `networks`
+    (private networks and load-balanced forwards have an effect).
     accelerator: `kvm`, `tcg`, or `none` where nothing is executed.
     """
 
@@ -125,6 +167,12 @@ class ComputeDriver(Protocol):
 
     def set_forwards(self, id: str, forwards: Iterable[Forward]) -> None:
         """Make these the machine's exact forwards, at run time too. PortInUse names the address and port."""
+
+    def set_network(self, id: str, network: Network) -> None:
+        """Change the names and DNS servers in a machine's private network; the guest learns of them soon.
+
+        InvalidSpec: the network's id or the address differ; they change only with a new machine.
+        """
 
     def attach_disk(self, id: str, disk: Disk) -> None:
         """Add a data disk (its `lun` is set), hot while it runs. DiskExists: another one has the lun."""

@@ -30,6 +30,7 @@ from reddog.fabric.compute import (
     MachineError,
     MachineSpec,
     MachineState,
+    Network,
     Power,
 )
 from reddog.sparse import copy_sparse
@@ -133,6 +134,11 @@ class SimulatedDriver:
             if machine.power == "running":
                 self._check_ports(spec)
             self._save(replace(machine, spec=spec))
+
+    def set_network(self, id: str, network: Network) -> None:
+        with self._lock:
+            machine = self._get(id)
+            self._save(replace(machine, spec=_specs.with_network(machine.spec, network)))
 
     def attach_disk(self, id: str, disk: Disk) -> None:
         with self._lock:
@@ -300,8 +306,9 @@ class SimulatedDriver:
         mine = {_specs.place(forward): forward for forward in spec.forwards}
         for other in self._others(spec.id):
             for forward in other.forwards:
-                if _specs.place(forward) in mine:
-                    raise _specs.port_in_use(mine[_specs.place(forward)])
+                rival = mine.get(_specs.place(forward))
+                if rival is not None and not (rival.probe and forward.probe):
+                    raise _specs.port_in_use(rival)
 
     def _save(self, machine: _Machine) -> None:
         document = {**asdict(machine), "spec": _specs.to_json(machine.spec)}

@@ -17,7 +17,7 @@ from typing import Literal
 from reddog.fabric import _specs, kvm
 from reddog.fabric._files import hold_directory, write_atomic
 from reddog.fabric._watchers import Watchers
-from reddog.fabric.compute import Accelerator, Disk, Forward, MachineSpec, MachineState
+from reddog.fabric.compute import Accelerator, Disk, Forward, MachineSpec, MachineState, Network
 from reddog.fabric.qemu import _command
 from reddog.fabric.qemu._binary import Qemu, find_qemu
 from reddog.fabric.qemu._machine import Machine, Site
@@ -104,6 +104,9 @@ class QemuDriver:
 
     def set_forwards(self, id: str, forwards: Iterable[Forward]) -> None:
         self._known(id).set_forwards(forwards)
+
+    def set_network(self, id: str, network: Network) -> None:
+        self._known(id).set_network(network)
 
     def attach_disk(self, id: str, disk: Disk) -> None:
         self._known(id).attach_disk(disk)

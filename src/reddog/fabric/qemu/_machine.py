@@ -23,7 +23,7 @@ from qemu.qmp import QMPError
 
 from reddog.fabric import _specs, ports, provisioning
 from reddog.fabric._files import disk_error, publish
-from reddog.fabric.compute import Cause, Disk, Forward, MachineError, MachineSpec
+from reddog.fabric.compute import Cause, Disk, Forward, MachineError, MachineSpec, Network
 from reddog.fabric.qemu import _command, _hot
 from reddog.fabric.qemu._process import Process, spawn, start_error
 from reddog.fabric.qemu._ready import Readiness, watch_ready
@@ -259,6 +259,11 @@ class Machine:
                 with contextlib.suppress(MachineError):
                     self._run(lambda session: _hot.apply_forwards(session, before.forwards))
                 raise
+
+    def set_network(self, network: Network) -> None:
+        """Change names and DNS servers in the machine's network."""
+        with self.lock:
+            self._keep(_specs.with_network(self._defined(), network))
 
     def backup_disk(self, lun: int | None, target: Path) -> None:
         """Copy a disk, through QEMU while it has the file open."""
