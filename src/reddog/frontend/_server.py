@@ -28,6 +28,7 @@ _HEADERS = {
     "Cache-Control": "no-cache",
     "Server": SERVER,
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "x-ms-servedbyregion": "uswest",
 }
 _XML = "application/xml; charset=utf-8"
 log = logging.getLogger("reddog.frontend")

@@ -20,6 +20,7 @@ from reddog.wire import (
     GuestAgentStatus,
     InstanceEndpoint,
     InstanceEndpoints,
+    LoadBalancers,
     OSVirtualHardDisk,
     PersistentVMRole,
     Role,
@@ -85,11 +86,15 @@ class DeploymentView:
             virtual_ips=VirtualIPs([_virtual_ip(goal, address)] if keeps_address and address else []),
             reserved_ip_name=goal.get("reserved_ip"),
             internal_dns_suffix=f"{goal['service']}.d1.internal.cloudapp.net",
+            load_balancers=LoadBalancers(),
         )
 
     def role(self, reader: Reader, row: Resource) -> PersistentVMRole:
         """A role by itself (Get Role)."""
-        return only(PersistentVMRole, **_role(reader, row, None))
+        shown = only(PersistentVMRole, **_role(reader, row, None))
+        for network in shown.configuration_sets or ():
+            network.subnet_names = network.subnet_names or None  # Get Deployment shows it empty
+        return shown
 
     def instance(self, role: Resource, deployment: Resource, address: str | None) -> RoleInstance:
         """A role's instance, as its machine is now."""
@@ -97,6 +102,7 @@ class DeploymentView:
         status, power, details = _instance_state(role, seen)
         deallocated = status == "StoppedDeallocated"
         failed = role.failure is not None and power == "Stopped"
+        host_key = seen.ssh_host_key or role.state.get("ssh_host_key") or ""
         return only(
             RoleInstance,
             role_name=role.goal["name"],
@@ -111,7 +117,7 @@ class DeploymentView:
             instance_endpoints=None if deallocated else _instance_endpoints(role, address),
             power_state=power,
             host_name=seen.host_name or role.goal["host_name"],
-            remote_access_certificate_thumbprint=(seen.ssh_host_key or "").replace(":", "") or None,
+            remote_access_certificate_thumbprint=host_key.replace(":", "") or None,
             guest_agent_status=_guest_agent(role, seen) if role.goal["provision_guest_agent"] else None,
         )
 
@@ -153,7 +159,9 @@ def _ended(role: Resource, seen: MachineState) -> str:
     return _ENDED.get(seen.cause or "", seen.message)
 
 
-def _instance_endpoints(role: Resource, address: str | None) -> InstanceEndpoints:
+def _instance_endpoints(role: Resource, address: str | None) -> InstanceEndpoints | None:
+    if not role.goal["endpoints"]:
+        return None
     ports: Mapping[str, int] = role.state.get("ports", {})
     return InstanceEndpoints(
         [
@@ -229,6 +237,8 @@ def _network(goal: Mapping[str, Any], address: str | None) -> list[Configuration
         endpoint.load_balanced_endpoint_set_name = endpoint.load_balanced_endpoint_set_name or None
         endpoint.vip = address
     network.configuration_set_type = "NetworkConfiguration"
+    network.role_type = None
+    network.input_endpoints = network.input_endpoints or None
     return [network]
 
 

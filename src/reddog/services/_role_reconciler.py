@@ -83,7 +83,7 @@ class RoleReconciler(Reconciler):
         if row.state.get("boot_id") != self._boot_id:
             ctx.unsettle()
             return
-        self._forget_secrets(row, ctx, self._driver.observe(machine))
+        self._note_ready(row, ctx, self._driver.observe(machine))
 
     def finish(self, tx: Tx, row: Resource, succeeded: bool) -> None:
         """Let go of the disks of a role whose removal was given up for now: they were attached to it again."""
@@ -94,11 +94,15 @@ class RoleReconciler(Reconciler):
             if disk.present and used and used["key"] == row.key:
                 tx.set_goal(disks.KIND, disk.key, {**disk.goal, "attached": None})
 
-    def _forget_secrets(self, row: Resource, ctx: Context, seen: MachineState) -> None:
-        """Forget the provisioning document when the guest has used it."""
-        if row.state.get("provisioning") and seen.ready:
+    def _note_ready(self, row: Resource, ctx: Context, seen: MachineState) -> None:
+        """When the guest is ready, forget the provisioning document that it has used, and keep its SSH key's name."""
+        if not seen.ready:
+            return
+        if row.state.get("provisioning"):
             self._driver.forget_provisioning(machine_id(row))
             ctx.patch_state(provisioning=None)
+        if seen.ssh_host_key != row.state.get("ssh_host_key"):
+            ctx.patch_state(ssh_host_key=seen.ssh_host_key)
 
     def _run(self, row: Resource, ctx: Context) -> Converged | Retry:
         machine = machine_id(row)
@@ -112,7 +116,7 @@ class RoleReconciler(Reconciler):
             self._match_endpoints(row, ctx)
         if row.goal.get("wait_ready") and _is_booting(seen):
             return Retry(READY_POLL)
-        self._forget_secrets(row, ctx, seen)
+        self._note_ready(row, ctx, seen)
         return Converged()
 
     def _must_start(self, row: Resource) -> bool:

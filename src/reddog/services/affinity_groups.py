@@ -40,10 +40,18 @@ def check_place(location: str | None, group: str | None) -> str | None:
     return None if location is None else require_location(location)
 
 
-def require(reader: Reader, subscription: str, name: str | None) -> None:
-    """Refuse an affinity group that the subscription does not have; None is none."""
-    if name is not None and _rules.find(reader, KIND, key_of(subscription, name), subscription) is None:
+def require(reader: Reader, subscription: str, name: str | None) -> str | None:
+    """The location of an affinity group; None is none.
+
+    :raises ServiceError: the subscription has no such group.
+    """
+    if name is None:
+        return None
+    found = _rules.find(reader, KIND, key_of(subscription, name), subscription)
+    if found is None:
         raise errors.AFFINITY_GROUP_NOT_FOUND()
+    location: str = found.goal["location"]
+    return location
 
 
 class AffinityGroups:

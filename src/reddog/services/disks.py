@@ -177,6 +177,7 @@ def shown(row: Resource) -> Disk:
         media_link=goal["media_link"],
         name=goal["name"],
         source_image_name=goal["source_image"],
+        is_premium=False,
         io_type="Standard",
         created_time=_rules.timestamp(row.created),
     )

@@ -14,7 +14,9 @@ from reddog.services._call import Call, Handler, Reply
 from reddog.services.quotas import NO_QUOTAS, Quotas
 from reddog.storage import Storage
 from reddog.wire import (
+    NIL,
     AvailabilityResponse,
+    CustomDomains,
     StorageAccountProperties,
     StorageService,
     StorageServiceKeys,
@@ -128,13 +130,14 @@ class StorageAccounts:
         location = affinity_groups.check_place(body.location, body.affinity_group)
 
         def change(tx: Tx) -> None:
-            affinity_groups.require(tx, call.subscription, body.affinity_group)
+            region = affinity_groups.require(tx, call.subscription, body.affinity_group) or location
             self._quotas.check_count(tx, call.subscription, KIND)
             goal = {
                 "name": name,
                 "label": body.label,
                 "description": body.description,
                 "location": location,
+                "region": region,
                 "affinity_group": body.affinity_group,
                 "account_type": account_type,
                 "extended_properties": body.extended_properties or {},
@@ -185,7 +188,7 @@ class StorageAccounts:
         check_name(name)
         row = self._read(lambda reader: reader.get(KIND, name))
         if row is None:
-            return Reply(only(AvailabilityResponse, result=True))
+            return Reply(only(AvailabilityResponse, result=True, reason=NIL))
         own = " in the subscription" if row.subscription == call.subscription else ""
         reason = f"A storage account named '{name}' already exists{own}."
         return Reply(only(AvailabilityResponse, result=False, reason=reason))
@@ -213,21 +216,22 @@ class StorageAccounts:
     def _properties(self, row: Resource) -> StorageAccountProperties:
         goal = row.goal
         kind = goal["account_type"]
-        region = goal["location"]
-        secondary = None if kind in _WITHOUT_SECONDARY else partner(region)
+        region = goal.get("region") or goal["location"]
+        secondary = "" if kind in _WITHOUT_SECONDARY else partner(region)
         return only(
             StorageAccountProperties,
             description=goal["description"],
             affinity_group=goal["affinity_group"],
-            location=region,
+            location=goal["location"],
             label=goal["label"],
             status="Created" if row.settled else "Creating",
             endpoints=self._endpoints(goal["name"]),
             geo_primary_region=region,
             status_of_primary="Available",
             geo_secondary_region=secondary,
-            status_of_secondary="Available" if secondary else None,
+            status_of_secondary="Available" if secondary else secondary,
             creation_time=_rules.timestamp(row.created),
+            custom_domains=CustomDomains(),
             account_type=kind,
         )
 
