@@ -144,6 +144,8 @@ class AffinityGroups:
 
     def delete(self, call: Call) -> Reply:
         """Delete Affinity Group. ConflictError: services or accounts are in it."""
+        if not _NAME.fullmatch(call.params["name"]):
+            raise errors.INVALID_AFFINITY_GROUP_NAME()
 
         def change(tx: Tx) -> None:
             row = _owned(tx, call)
