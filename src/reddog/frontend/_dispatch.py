@@ -67,7 +67,7 @@ class Dispatcher:
 
     Args:
         access: Certificates and what they are good for.
-        handlers: By operation name.
+        handlers: By operation name; operations without one are refused by name, whatever their body is.
         engine: Knows the operations that hold locks.
         patience: How many seconds a change waits for a lock before it is refused with 409.
     """
@@ -99,6 +99,8 @@ class Dispatcher:
         if request.method == "GET" and (kept := self._kept.get(request)) is not None:
             return kept
         match = _match(request)
+        if match.operation.name not in self._handlers:
+            raise errors.NOT_SUPPORTED(operation=match.operation.name)
         run = partial(self._run, request, match)
         if _is_quick(match.operation):
             return run()

@@ -13,7 +13,7 @@ from reddog import pki
 from reddog.engine import Engine, EngineSettings, OperationRequest, Reader, Tx
 from reddog.fabric import ComputeDriver
 from reddog.services import management_certificates
-from reddog.services._call import Call, Handler, Reply
+from reddog.services._call import Handler
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
 from reddog.services._role_plan import RolePlanner
@@ -38,7 +38,6 @@ from reddog.services.subscriptions import Subscriptions
 from reddog.services.vm_images import VMImageReconciler, VMImagesService
 from reddog.storage import Storage
 from reddog.store import Store
-from reddog.wire import OPERATIONS, errors
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Services:
         self.engine = Engine(store, reconcilers, settings=settings.engine, checkpoint=checkpoint)
         supported = self._handlers(storage, driver, settings)
         self.supported = frozenset(supported)
-        self.handlers: Mapping[str, Handler] = {**dict.fromkeys(OPERATIONS, _not_supported), **supported}
+        self.handlers: Mapping[str, Handler] = supported
 
     def bootstrap(self, name: str, certificate: pki.Certificate) -> str:
         """Make sure that there is a subscription which the certificate may manage; returns its id."""
@@ -182,7 +181,3 @@ class Services:
             DataDisks(engine, planner),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
-
-
-def _not_supported(call: Call) -> Reply:
-    raise errors.NOT_SUPPORTED(operation=call.operation.name)
