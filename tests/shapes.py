@@ -109,9 +109,19 @@ ANCHORS = {
 """Elements that are of one type wherever they stand."""
 
 
+def _without_endpoints(node: Any) -> str:
+    """Said of an instance whose role, in the same deployment, has no endpoints."""
+    for role in node.getparent().getparent().iterfind("{*}RoleList/{*}Role"):
+        if _text(role, "RoleName") == _text(node, "RoleName"):
+            return "" if role.find(".//{*}InputEndpoint") is not None else " without endpoints"
+    return ""
+
+
 STATES: dict[str, Callable[[Any], str]] = {
     "Deployment": lambda node: f"{_text(node, 'Status')} {_machines(node)}",
-    "RoleInstance": lambda node: f"{_text(node, 'InstanceStatus')} {_machines(node)}",
+    "RoleInstance": lambda node: (
+        f"{_text(node, 'InstanceStatus')} {_machines(node)}{_without_endpoints(node)}"
+    ),
     "Role": _machines,
     "Operation": lambda node: _text(node, "Status"),
     "OSImage": lambda node: _text(node, "Category"),

@@ -14,6 +14,12 @@ from tests import legacy_package
 from tests.e2e.conftest import CloudStarter, RunningCloud, machines_of
 from tests.e2e.machines import ssh
 
+import proofs
+import shapes
+import tours
+from reddog.wire import OPERATIONS
+from tours import simulated_cloud, supported_operations
+
 TOUR = Path(__file__).with_name("legacy_tour.py")
 
 
@@ -33,6 +39,21 @@ def take(cloud: RunningCloud, stage: str) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def test_the_published_package_calls_all_that_is_supported(tmp_path: Path) -> None:
+    """On the simulated fabric: every method whose operation is there, and every answer is understood."""
+    with simulated_cloud(tmp_path / "cloud") as summary:
+        tour = tours.take(legacy_package.find_or_install(), summary, tmp_path)
+    expected = {
+        method
+        for name in supported_operations()
+        for method in OPERATIONS[name].python_method.split(" / ")
+        if method
+    }
+    assert expected - tour.methods == set(), "extend tests/e2e/whole_tour.py"
+    accepted = {shapes.operation_of(exchange).name for exchange in tour.exchanges if exchange["status"] < 300}
+    proofs.hold("legacy client", accepted)
 
 
 def log_in(where: dict[str, Any], command: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import proofs
 import shapes
 from shapes import Exchange
 from tours import Taken, simulated_cloud, supported_operations, take
@@ -69,6 +70,13 @@ def test_the_tour_has_every_supported_operation_that_was_recorded(
     toured = {shapes.name_of(exchange) for exchange in supported(tour)}
     left_out = set(recorded) & supported_operations() - toured
     assert left_out == set(), "extend tests/e2e/whole_tour.py"
+
+
+def test_the_coverage_page_says_what_was_held_against_recordings(
+    tour: Taken, recorded: dict[str, shapes.Shape]
+) -> None:
+    accepted = {shapes.operation_of(one).name for one in tour.exchanges if one["status"] < 300}
+    proofs.hold("recording", accepted & set(recorded))
 
 
 def test_a_shape_tells_what_differs(recorded: dict[str, shapes.Shape]) -> None:
