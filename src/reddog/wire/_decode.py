@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import MISSING, fields
 from functools import cache
@@ -74,10 +75,10 @@ def parse(data: bytes) -> Node:
     :raises ServiceError: 400 ``InvalidXmlRequest``.
     """
     try:
-        root = etree.fromstring(data, _parser())
+        root = etree.fromstring(data, _parsers.own)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise errors.MALFORMED_XML(detail=str(error) or "the document is empty") from None
-    if root.getroottree().docinfo.internalDTD is not None:
+    if (b"!" in data or b"\0" in data) and root.getroottree().docinfo.internalDTD is not None:
         raise errors.DOCUMENT_TYPE()
     return root
 
@@ -98,8 +99,18 @@ def _parser() -> etree.XMLParser:
     )
 
 
+class _Parsers(threading.local):
+    """A parser for each thread: one at a time can use it, and making one takes as long as reading a short document."""
+
+    def __init__(self) -> None:
+        self.own = _parser()
+
+
+_parsers = _Parsers()
+
+
 def _local(node: Node) -> str:
-    return str(etree.QName(node).localname)
+    return str(node.tag).rpartition("}")[2]
 
 
 # -- The clients' reader ---------------------------------------------------------------------------------
@@ -150,23 +161,29 @@ def _by_tag(tags: dict[str, str]) -> dict[str, str]:
 
 
 def _nested_decoder(cls: type[Any]) -> Decoder:
-    declared = members(cls)
-    names = _by_tag({name: member.tag for name, member in declared})
-    converters = {name: _converter(member) for name, member in declared}
-    repeated = {name for name, member in declared if member.kind in ("elements", "names")}
+    plan = {
+        key: (name, None if member.kind in _AS_TEXT else _converter(member), member.kind in _REPEATED)
+        for name, member in members(cls)
+        for key in (f"{{{NAMESPACE}}}{member.tag}", member.tag)
+    }
+    find = plan.get
     constants, factories = _defaults(cls)
 
     def decode_nested(node: Node) -> Any:
         values = constants.copy()
         for child in node:
-            name = names.get(child.tag)
-            if name is None:
+            found = find(child.tag)
+            if found is None:
                 continue
-            value = converters[name](child)
-            if name in repeated:
-                values.setdefault(name, []).append(value)
+            name, convert, repeated = found
+            if convert is None:
+                values[name] = child.text or ""
+            elif not repeated:
+                values[name] = convert(child)
+            elif name in values:
+                values[name].append(convert(child))
             else:
-                values[name] = value
+                values[name] = [convert(child)]
         for name, factory in factories:
             if name not in values:
                 values[name] = factory()
@@ -196,11 +213,9 @@ def _converter(member: Member) -> Decoder:
     if member.kind in _TEXT_CONVERSIONS:
         convert = _TEXT_CONVERSIONS[member.kind]
         return lambda node: convert(node.text or "")
-    if member.kind in _AS_TEXT:
-        return lambda node: node.text or ""
     simple: dict[str, Decoder] = {
         "names": lambda node: node.text or "",
-        "strings": lambda node: [child.text or "" for child in node if _local(child) == member.item],
+        "strings": _strings_reader(member.item),
         "pairs": lambda node: _pairs(node, member.item),
     }
     if member.kind in simple:
@@ -215,6 +230,10 @@ def _converter(member: Member) -> Decoder:
         return made[0](node)
 
     return nested
+
+
+def _strings_reader(item: str) -> Decoder:
+    return lambda node: [child.text or "" for child in node if child.tag.rpartition("}")[2] == item]
 
 
 def _integer(value: str) -> int:
@@ -232,6 +251,7 @@ def _encoded(value: str) -> str:
 
 
 _NONE_WHEN_ABSENT = ("element", "strings", "encoded")
+_REPEATED = ("elements", "names")
 _AS_TEXT = ("text", "number", "data")
 _TEXT_CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "integer": _integer,
@@ -243,8 +263,8 @@ _TEXT_CONVERSIONS: dict[str, Callable[[str], Any]] = {
 def _pairs(node: Node, item: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for child in node:
-        if _local(child) == item:
-            parts = {_local(part): part.text or "" for part in child}
+        if child.tag.rpartition("}")[2] == item:
+            parts = {part.tag.rpartition("}")[2]: part.text or "" for part in child}
             found[parts.get("Name", "")] = parts.get("Value", "")
     return found
 

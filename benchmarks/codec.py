@@ -1,0 +1,200 @@
+"""How fast every wire type is read and written, beside the published legacy client.
+
+Each type is filled from its declaration. Decoding is compared where the legacy client has a model of the same name,
+encoding where it has a function that writes the same document. `lxml alone` is what parsing the document takes
+without making objects: for short documents it is most of the time, and no reader that uses it can be faster.
+
+The legacy client writes by joining strings, without escaping: characters like & make its documents invalid.
+
+    python benchmarks/codec.py [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import timeit
+from collections.abc import Callable
+from typing import Any
+
+from decode import legacy_python
+from lxml import etree
+
+from reddog import wire
+from reddog.wire._schema import Member, members, wire_type
+
+LEAST_MEDIAN = 8.0  # of the decoding ratios; the smallest is told, too
+TARGET = 20.0
+DEPTH = 3  # of nested types in samples
+BUDGET = 0.01  # seconds for a round
+ROUNDS = 5
+SAMPLES: dict[str, Any] = {
+    "text": "West US 2015",
+    "number": "42",
+    "integer": 42,
+    "boolean": True,
+    "encoded": "a label",
+    "data": "YWJj",
+    "names": ["one", "two"],
+    "strings": ["one", "two"],
+    "pairs": {"one": "1", "two": "2"},
+}
+SETS = {
+    "LinuxConfigurationSet": "LinuxProvisioningConfiguration",
+    "WindowsConfigurationSet": "WindowsProvisioningConfiguration",
+    "ConfigurationSet": "NetworkConfiguration",
+}
+WRITERS: dict[str, tuple[str, list[Any]]] = {
+    "CreateAffinityGroup": ("create_affinity_group_to_xml", ["name", "label", "text", "West US"]),
+    "UpdateAffinityGroup": ("update_affinity_group_to_xml", ["label", "text"]),
+    "CreateHostedService": (
+        "create_hosted_service_to_xml",
+        ["name", "label", "text", "West US", None, {"one": "1"}],
+    ),
+    "UpdateHostedService": ("update_hosted_service_to_xml", ["label", "text", {"one": "1"}]),
+    "CreateStorageServiceInput": (
+        "create_storage_service_input_to_xml",
+        ["name", "text", "label", None, "West US", "Standard_GRS", {"one": "1"}],
+    ),
+    "UpdateStorageServiceInput": (
+        "update_storage_service_input_to_xml",
+        ["text", "label", "Standard_GRS", {"one": "1"}],
+    ),
+    "RegenerateKeys": ("regenerate_keys_to_xml", ["Primary"]),
+    "Swap": ("swap_deployment_to_xml", ["one", "two"]),
+    "UpdateDeploymentStatus": ("update_deployment_status_to_xml", ["Running"]),
+    "WalkUpgradeDomain": ("walk_upgrade_domain_to_xml", [1]),
+    "CertificateFile": ("certificate_file_to_xml", ["YWJj", "pfx", "secret"]),
+    "SubscriptionCertificate": ("subscription_certificate_to_xml", ["YWJj", "AB", "YWJj"]),
+    "OSImage": ("os_image_to_xml", ["label", "http://a/b", "name", "Linux"]),
+    "Disk": ("disk_to_xml", ["label", "http://a/b", "name", "Linux"]),
+    "RestartRoleOperation": ("restart_role_operation_to_xml", []),
+    "StartRoleOperation": ("start_role_operation_to_xml", []),
+    "ShutdownRoleOperation": ("shutdown_role_operation_to_xml", ["Stopped"]),
+    "ReservedIP": ("create_reserved_ip_to_xml", ["name", "label", "West US"]),
+    "DnsServer": ("dns_server_to_xml", ["name", "8.8.8.8"]),
+}
+LEGACY_SCRIPT = """
+import json, sys, timeit, warnings
+warnings.simplefilter("ignore")
+import azure.servicemanagement as package
+from azure.servicemanagement._serialization import _MinidomXmlToObject, _XmlSerializer
+budget, rounds, documents, writers = json.load(sys.stdin)
+def best(work):
+    count = max(2, int(budget / max(1e-6, timeit.timeit(work, number=1))))
+    return min(timeit.repeat(work, number=count, repeat=rounds)) / count
+class Answer: pass
+read, written = {}, {}
+for name, document in documents.items():
+    model = getattr(package, name, None)
+    answer = Answer()
+    answer.body = document.encode()
+    if model is not None:
+        try:
+            read[name] = best(lambda: _MinidomXmlToObject.parse_response(answer, model))
+        except (AttributeError, TypeError, ValueError):
+            pass  # a model that is only sent
+for name, (function, arguments) in writers.items():
+    write = getattr(_XmlSerializer, function)
+    written[name] = [best(lambda: write(*arguments)), write(*arguments)]
+json.dump([read, written], sys.stdout)
+"""
+
+
+def filled(cls: type[Any], depth: int = 0) -> Any:
+    """An object of a wire type with all its elements."""
+    values = {name: _value(member, depth) for name, member in members(cls)}
+    if cls.__name__ in SETS:
+        values["configuration_set_type"] = SETS[cls.__name__]
+    return wire.only(cls, **values)
+
+
+def _value(member: Member, depth: int) -> Any:
+    if member.kind in SAMPLES:
+        return SAMPLES[member.kind]
+    if depth >= DEPTH:
+        return None
+    made = filled(wire_type(member.type), depth + 1)
+    return made if member.kind == "element" else [made, made]
+
+
+def best(work: Callable[[], object]) -> float:
+    """Seconds of one call, in the fastest of several rounds."""
+    count = max(2, int(BUDGET / max(1e-6, timeit.timeit(work, number=1))))
+    return min(timeit.repeat(work, number=count, repeat=ROUNDS)) / count
+
+
+def legacy(documents: dict[str, str]) -> tuple[dict[str, float], dict[str, tuple[float, str]]]:
+    """Seconds of the legacy client's readers and writers, and what these write."""
+    python = legacy_python()
+    if python is None:
+        return {}, {}
+    given = json.dumps([BUDGET, ROUNDS, documents, WRITERS])
+    command = [python, "-W", "ignore", "-c", LEGACY_SCRIPT]
+    done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=600, text=True)
+    read, written = json.loads(done.stdout)
+    return read, {name: (seconds, text) for name, (seconds, text) in written.items()}
+
+
+def main() -> int:
+    """Print the table; 1 when `--check` is given and types got slower than the limits."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="fail when the median falls under its limit")
+    options = parser.parse_args()
+    types = [
+        value
+        for name in sorted(wire.types.__all__)
+        if isinstance(value := getattr(wire, name), type) and members(value)
+    ]
+    samples = {cls: filled(cls) for cls in types}
+    documents = {
+        cls.__name__: wire.encode(made, None if issubclass(cls, wire.Scalar) else cls.__name__).decode()
+        for cls, made in samples.items()
+    }
+    read, written = legacy(documents)
+    print(
+        f"{'type':<36}{'bytes':>7}{'decode':>10}{'x legacy':>9}{'lxml alone':>11}{'encode':>10}{'x legacy':>9}"
+    )
+    ratios = [_line(cls, made, documents[cls.__name__], read, written) for cls, made in samples.items()]
+    known = sorted(ratio for ratio in ratios if ratio)
+    if not known:
+        print("nothing to compare with: the legacy client cannot be installed here", file=sys.stderr)
+        return int(options.check)
+    median = statistics.median(known)
+    enough = sum(ratio >= TARGET for ratio in known)
+    print(
+        f"decoding, {len(known)} types that both have: {known[0]:.1f} to {known[-1]:.0f} x, median {median:.1f} x"
+    )
+    print(f"{enough} reach {TARGET:.0f} x; where they do not, compare with lxml alone")
+    return int(options.check and median < LEAST_MEDIAN)
+
+
+def _line(
+    cls: type[Any],
+    made: Any,
+    text: str,
+    read: dict[str, float],
+    written: dict[str, tuple[float, str]],
+) -> float:
+    """Print a type's line; returns how many times faster it is decoded."""
+    name, document = cls.__name__, text.encode()
+    decoding = best(lambda: wire.decode(cls, document))
+    bare = best(lambda: etree.fromstring(document))
+    ratio = read[name] / decoding if name in read else 0.0
+    ratio_text = f"{ratio:9.1f}" if ratio else f"{'':9}"
+    same, writing = made, ""
+    if name in written:  # the same document that the legacy client writes
+        same = wire.decode(cls, written[name][1].encode(), strict=True)
+    encoding = best(lambda: wire.encode(same))
+    if name in written:
+        writing = f"{written[name][0] / encoding:9.1f}"
+    times = f"{decoding * 1e6:8.1f}us{ratio_text}{bare * 1e6:9.1f}us{encoding * 1e6:8.1f}us{writing}"
+    print(f"{name:<36}{len(document):>7}{times}")
+    return ratio
+
+
+if __name__ == "__main__":
+    sys.exit(main())
