@@ -201,6 +201,13 @@ HOSTILE = {
     "too many levels": b"<a>" * 5000 + b"</a>" * 5000,
     "an endless text": b"<a>" + b"x" * 11_000_000 + b"</a>",
     "an undeclared prefix": b"<x:Swap/>",
+    "a document type in another encoding": '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE Swap><Swap/>'.encode(
+        "utf-16"
+    ),
+    "a document type in a hidden encoding": b'<?xml version="1.0" encoding="UTF-7"?>+ADwAIQ-DOCTYPE Swap><Swap/>',
+    "a document type in a mainframe's encoding": '<?xml version="1.0" encoding="IBM037"?><!DOCTYPE Swap><Swap/>'.encode(
+        "cp037"
+    ),
 }
 
 
@@ -237,6 +244,36 @@ def test_damaged_documents_are_read_or_refused(data):
         document[start:end] = data.draw(st.binary(max_size=4) | st.just(bytes(document[end : end + 20])))
     for strict in (True, False):
         assert _outcome(cls, bytes(document), strict) in (cls, 400)
+
+
+TAGS = st.sampled_from(sorted({member.tag for cls in samples.TYPES for _, member in samples.members(cls)}))
+TREES = st.recursive(
+    st.tuples(TAGS, samples.XML_TEXT),
+    lambda below: st.tuples(TAGS, st.lists(below, max_size=4)),
+    max_leaves=12,
+)
+
+
+def _tree(content: Any, parent: etree._Element) -> None:
+    tag, inner = content
+    node = etree.SubElement(parent, f"{{{NAMESPACE[7:-1]}}}{tag}")
+    if isinstance(inner, str):
+        node.text = inner
+    else:
+        for one in inner:
+            _tree(one, node)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(samples.TYPES), st.lists(TREES, max_size=4))
+def test_any_tree_of_known_elements_is_read_or_refused(cls, content):
+    """Elements where they do not belong, texts in place of elements, and the other way round."""
+    root = etree.Element(f"{{{NAMESPACE[7:-1]}}}{cls.xml_name()}")
+    for one in content:
+        _tree(one, root)
+    document = etree.tostring(root)
+    for strict in (True, False):
+        assert _outcome(cls, document, strict) in (cls, 400)
 
 
 def _outcome(cls: type[Any], document: bytes, strict: bool) -> Any:

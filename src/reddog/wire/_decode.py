@@ -78,7 +78,7 @@ def parse(data: bytes) -> Node:
         root = etree.fromstring(data, _parsers.own)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise errors.MALFORMED_XML(detail=str(error) or "the document is empty") from None
-    if (b"!" in data or b"\0" in data) and root.getroottree().docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise errors.DOCUMENT_TYPE()
     return root
 
