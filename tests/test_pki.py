@@ -14,13 +14,14 @@ from xml.etree import ElementTree
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from hypothesis import given
 from hypothesis import strategies as st
 
 from certificates import make_client
-from reddog import pki
+from reddog import _pkcs12, pki
 
 HOSTS = ["localhost", "127.0.0.1", "::1"]
 
@@ -241,6 +242,44 @@ def test_publish_settings_hold_the_certificate_and_its_key(made: Made, tmp_path:
     assert certificate.public_bytes(serialization.Encoding.DER) == made[1].read_bytes()
     assert key is not None
     assert key.public_key() == certificate.public_key()
+
+
+def test_publish_settings_import_where_they_were_imported_then(made: Made, tmp_path: Path) -> None:
+    """No password, a shrouded key bag, SHA-1 and triple DES: as `openssl pkcs12` of any age tells it."""
+    path, bundle = tmp_path / "my.publishsettings", tmp_path / "my.pfx"
+    pki.write_publish_settings(path, made[0], "0000-id", "näme", "https://localhost")
+    subscription = ElementTree.parse(path).getroot().find("PublishProfile/Subscription")
+    assert subscription is not None
+    bundle.write_bytes(base64.b64decode(subscription.attrib["ManagementCertificate"]))
+
+    def openssl(*options: str) -> tuple[str, str]:
+        command = ["openssl", "pkcs12", "-legacy", "-in", str(bundle), "-passin", "pass:", *options]
+        done = subprocess.run(command, capture_output=True, encoding="latin-1", check=True, timeout=30)
+        return done.stdout, done.stderr
+
+    _, told = openssl("-info", "-noout")
+    assert "MAC: sha1, Iteration 2048" in told
+    assert "Shrouded Keybag: pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048" in told
+    assert "PKCS7 Encrypted data: pbeWithSHA1And3-KeyTripleDES-CBC, Iteration 2048" in told
+    pem, _ = openssl("-nodes")
+    assert "friendlyName: näme" in pem
+    read = tmp_path / "read.pem"
+    read.write_text(pem)
+    assert pki.load_certificate(read) == made[2]
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    assert key.public_key() == x509.load_pem_x509_certificate(pem.encode()).public_key()
+
+
+@pytest.mark.parametrize("password", [None, b""])
+def test_the_bundle_of_publish_settings_has_no_password(made: Made, password: bytes | None) -> None:
+    key = serialization.load_pem_private_key(made[0].read_bytes(), None)
+    certificate = x509.load_pem_x509_certificate(made[0].read_bytes())
+    assert isinstance(key, rsa.RSAPrivateKey)
+    found = pkcs12.load_pkcs12(_pkcs12.serialize("name", key, certificate), password)
+    assert found.cert is not None
+    assert (found.cert.certificate, found.cert.friendly_name) == (certificate, b"name")
+    assert isinstance(found.key, rsa.RSAPrivateKey)
+    assert found.key.private_numbers() == key.private_numbers()
 
 
 def test_publish_settings_need_a_key_and_a_certificate(made: Made, tmp_path: Path) -> None:

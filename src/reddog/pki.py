@@ -17,8 +17,9 @@ from xml.sax.saxutils import quoteattr
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
-from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from reddog import _pkcs12
 
 KEY_SIZE = 2048  # bits
 MANAGEMENT_DAYS = 730
@@ -187,7 +188,8 @@ def write_publish_settings(
 ) -> None:
     """Write a ``.publishsettings`` file (schema 2.0), as the portal gave it away.
 
-    The certificate and its key are in it as PKCS#12 without a password, so the file is written 0600.
+    The certificate and its key are in it as PKCS#12 without a password, in the form that programs of the classic time
+    import, so the file is written 0600.
 
     Raises:
         CertificateError: `pem` does not hold a key and a certificate.
@@ -197,9 +199,7 @@ def write_publish_settings(
         key, certificate = _load_key(pem), _load(pem)
     except ValueError:
         raise CertificateError(f"{pem} does not hold a key and its certificate.") from None
-    bundle = pkcs12.serialize_key_and_certificates(
-        subscription_name.encode(), key, certificate, None, serialization.NoEncryption()
-    )
+    bundle = _pkcs12.serialize(subscription_name, key, certificate)
     document = (
         '<?xml version="1.0" encoding="utf-8"?>\n<PublishData>\n'
         '  <PublishProfile SchemaVersion="2.0" PublishMethod="AzureServiceManagementAPI">\n'
