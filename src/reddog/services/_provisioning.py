@@ -30,7 +30,7 @@ def document(configuration: Any, role: str, find_key: KeyFinder) -> bytes:
     """
     with machine_errors(role):
         if isinstance(configuration, WindowsConfigurationSet):
-            return _windows(configuration)
+            return _windows(configuration, role, find_key)
         return _linux(configuration, find_key)
 
 
@@ -64,48 +64,69 @@ def _linux(configuration: LinuxConfigurationSet, find_key: KeyFinder) -> bytes:
     return provisioning.linux_ovf(host, user, password, no_password_login, public_keys, custom)
 
 
-def _windows(configuration: WindowsConfigurationSet) -> bytes:
-    name, user = configuration.computer_name, configuration.admin_username or ""
+def _windows(configuration: WindowsConfigurationSet, role: str, find_key: KeyFinder) -> bytes:
+    """What clients send empty is not given (behaviours.md, section 19)."""
+    name, user = configuration.computer_name or role[:15], configuration.admin_username or ""
     password = configuration.admin_password or ""
-    if name is not None and not _COMPUTER_NAME.fullmatch(name):
+    if not _COMPUTER_NAME.fullmatch(name):
         raise errors.INVALID_HOST_NAME(name=name, limit=15)
     if not 1 <= len(user) <= 20 or user.lower() in _FORBIDDEN_WINDOWS_USERS:
         raise errors.INVALID_USER_NAME(name=user)
     if len(password) < 8 or _kinds(password) < 3:
         rule = "8 or more characters of three kinds: lower case, upper case, digits, others"
         raise errors.INVALID_PASSWORD(rule=rule)
-    certificates = configuration.stored_certificate_settings or ()
-    listeners = (
-        configuration.win_rm.listeners if configuration.win_rm and configuration.win_rm.listeners else ()
-    )
     return provisioning.windows_ovf(
         name,
         user,
         password,
         reset_password_on_first_logon=configuration.reset_password_on_first_logon,
         enable_automatic_updates=configuration.enable_automatic_updates,
-        time_zone=configuration.time_zone,
+        time_zone=configuration.time_zone or None,
         domain_join=_domain_join(configuration.domain_join),
-        stored_certificates=[
-            (item.store_location or "", item.store_name or "", item.thumbprint or "") for item in certificates
-        ],
-        winrm_listeners=[(item.protocol or "", item.certificate_thumbprint) for item in listeners],
+        stored_certificates=_stored_certificates(configuration, find_key),
+        winrm_listeners=_listeners(configuration.win_rm, find_key),
         custom_data=_custom_data(configuration.custom_data),
         unattend=_unattend(configuration.additional_unattend_content),
     )
 
 
+def _stored_certificates(
+    configuration: WindowsConfigurationSet, find_key: KeyFinder
+) -> list[tuple[str, str, str]]:
+    """Store location, store name and thumbprint of certificates that the cloud service has."""
+    found = []
+    for item in configuration.stored_certificate_settings or ():
+        find_key(item.thumbprint or "")
+        found.append((item.store_location or "", item.store_name or "", item.thumbprint or ""))
+    return found
+
+
+def _listeners(win_rm: Any, find_key: KeyFinder) -> list[tuple[str, str | None]]:
+    """Protocol and certificate's thumbprint of the listeners for remote management."""
+    found = []
+    for item in (win_rm.listeners if win_rm else None) or ():
+        protocol = (item.protocol or "").capitalize()
+        if protocol not in ("Http", "Https"):
+            raise errors.INVALID_ELEMENT(element="Protocol", expected="Http or Https")
+        if item.certificate_thumbprint:
+            find_key(item.certificate_thumbprint)
+        found.append((protocol, item.certificate_thumbprint or None))
+    return found
+
+
 def _domain_join(join: Any) -> provisioning.DomainJoin | None:
-    if join is None:
+    """None where no domain is named: clients send the element with all its members empty."""
+    account_data = (join.provisioning and join.provisioning.account_data) or None if join else None
+    if join is None or not (join.join_domain or account_data):
         return None
     credentials = join.credentials
     return provisioning.DomainJoin(
-        join.join_domain,
-        join.machine_object_ou,
-        credentials and credentials.domain,
-        credentials and credentials.username,
-        credentials and credentials.password,
-        join.provisioning and join.provisioning.account_data,
+        join.join_domain or None,
+        join.machine_object_ou or None,
+        (credentials and credentials.domain) or None,
+        (credentials and credentials.username) or None,
+        (credentials and credentials.password) or None,
+        account_data,
     )
 
 
