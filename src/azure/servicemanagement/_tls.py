@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -140,6 +141,7 @@ class ManagementAdapter(HTTPAdapter):
         self._ca_files = tuple(ca_files)
         self._ca_loaded = False
         self._checked: dict[CertFiles, ClientCertificate] = {}
+        self._exported: tempfile.TemporaryDirectory[str] | None = None  # goes when this adapter goes
         self._context = create_urllib3_context()
         self._context.check_hostname = verify
         self._verifies = verify
@@ -201,10 +203,25 @@ class ManagementAdapter(HTTPAdapter):
             files = (files[0], files[1])
         known = self._checked.get(files)
         if known is None:
-            known = self._checked[files] = inspect(_on_disk(files))
+            known = self._checked[files] = inspect(self._on_disk(files))
             if known.weak_bits:
                 self._accept_weak_key(known.weak_bits)
         return known.files
+
+    def _on_disk(self, files: CertFiles) -> CertFiles:
+        """Return files that OpenSSL can open; a place in Windows' certificate store is exported first.
+
+        What was exported is in a directory of the user's own, for as long as there is this adapter.
+        """
+        if not isinstance(files, str) or os.path.isfile(files) or not STORE_LOCATION.match(files):
+            return files
+        pem = export_certificate(files, ClientCertificateError)
+        if self._exported is None:
+            self._exported = tempfile.TemporaryDirectory(prefix="management-certificate-")
+        descriptor, path = tempfile.mkstemp(".pem", dir=self._exported.name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+        return path
 
     def _accept_weak_key(self, bits: int) -> None:
         warnings.warn(
@@ -214,13 +231,6 @@ class ManagementAdapter(HTTPAdapter):
         )
         ciphers = ":".join(cipher["name"] for cipher in self._context.get_ciphers())
         self._context.set_ciphers(f"@SECLEVEL=1:{ciphers}")
-
-
-def _on_disk(files: CertFiles) -> CertFiles:
-    """Return files that OpenSSL can open; a place in Windows' certificate store is exported first."""
-    if isinstance(files, str) and STORE_LOCATION.match(files) and not os.path.isfile(files):
-        return export_certificate(files, ClientCertificateError)
-    return files
 
 
 def prepare_session(session: Any, url: str, ca_files: Sequence[str]) -> None:
