@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 from lxml import etree
 
-from reddog.wire import errors
+from reddog.wire import _scan, errors
 from reddog.wire._schema import (
     INSTANCE_NAMESPACE,
     NAMESPACE,
@@ -50,8 +50,12 @@ def decode(cls: type[T], data: bytes, *, strict: bool = False) -> T:
     :raises ServiceError: 400 ``InvalidXmlRequest``; not well-formed, a document type, and with ``strict``
         also a wrong root, a missing required element, or text that is not of the element's type.
     """
-    root = parse(data)
     wanted = cast(Any, cls)
+    if not strict and not issubclass(wanted, Scalar):
+        found = _scanner.read(wanted, data)
+        if found is not None:
+            return cast(T, found)
+    root = parse(data)
     if issubclass(wanted, Scalar):
         return cast(T, _decode_scalar(wanted, root))
     if not strict:
@@ -258,6 +262,9 @@ _TEXT_CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "boolean": lambda value: value.strip().lower() != "false",
     "encoded": _encoded,
 }
+
+
+_scanner = _scan.Scanner(_defaults, _TEXT_CONVERSIONS)
 
 
 def _pairs(node: Node, item: str) -> dict[str, str]:

@@ -1,0 +1,91 @@
+"""Two ways to read an answer: where the quick one reads it at all, the ordinary one reads the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import shapes
+import wire_samples as samples
+from reddog import wire
+from reddog.wire import _decode
+
+MODELS = [cls for cls in samples.TYPES if not issubclass(cls, wire.Scalar)]
+ANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def quickly(cls: type[Any], document: bytes) -> Any:
+    return _decode._scanner.read(cls, document)
+
+
+def ordinarily(cls: type[Any], document: bytes) -> Any:
+    return _decode._decoder(cls)(_decode.parse(document))
+
+
+@ANY
+@given(st.data())
+def test_both_read_the_same_from_what_we_write(data: st.DataObject) -> None:
+    cls = data.draw(st.sampled_from(MODELS))
+    document = wire.encode(data.draw(samples.answers(cls)), response=True)
+    found = quickly(cls, document)
+    assert found is None or found == ordinarily(cls, document)
+
+
+@ANY
+@given(st.data())
+def test_what_is_damaged_is_left_to_the_ordinary_reader_or_read_the_same(data: st.DataObject) -> None:
+    """So nothing is taken for XML that is none: the ordinary reader would refuse it here."""
+    cls = data.draw(st.sampled_from(MODELS))
+    document = bytearray(wire.encode(data.draw(samples.answers(cls)), response=True))
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(document)))
+        end = min(len(document), start + data.draw(st.integers(0, 12)))
+        document[start:end] = data.draw(
+            st.sampled_from(
+                [b"", b"<", b">", b"/", b" ", b"\r\n", b"&lt;", b"]]>", b"\0", b"<!---->", b"\xff"]
+            )
+            | st.binary(max_size=3)
+            | st.just(bytes(document[end : end + 15]))
+        )
+    found = quickly(cls, bytes(document))
+    assert found is None or found == ordinarily(cls, bytes(document))
+
+
+@pytest.mark.skipif(not shapes.RECORDINGS.exists(), reason=shapes.ABSENT)
+def test_both_read_the_same_from_recorded_answers_and_most_are_read_quickly() -> None:
+    quick = total = 0
+    for exchange in shapes.recordings():
+        response = shapes.operation_of(exchange).response if exchange["status"] < 300 else None
+        document = shapes.body_of(exchange)
+        if not document or response is None or issubclass(response, wire.Scalar):
+            continue
+        found = quickly(response, document)
+        total, quick = total + 1, quick + (found is not None)
+        assert found is None or found == ordinarily(response, document)
+    assert quick > 0.9 * total > 0
+
+
+NAMESPACES = (
+    b'xmlns="http://schemas.microsoft.com/windowsazure" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"'
+)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<Swap %s><Production>a&amp;b</Production></Swap>",
+        b"<Swap %s> <Production>a</Production></Swap>",
+        b"<Swap %s><SourceDeployment>b</SourceDeployment><Production>a</Production></Swap>",
+        b"<Swap %s><Production>a</Production></Swap>\n",
+        b"<Swap %s><Production i:nil='true'/></Swap>",
+        b"<Swap %s><New/></Swap>",
+        b"<?xml version='1.0'?><Swap %s/>",
+    ],
+)
+def test_answers_that_are_written_otherwise_are_read_too(document: bytes) -> None:
+    given = document % NAMESPACES
+    assert quickly(wire.Swap, given) is None
+    assert wire.decode(wire.Swap, given) == ordinarily(wire.Swap, given)
