@@ -40,8 +40,8 @@ def check_place(location: str | None, group: str | None) -> str | None:
     return None if location is None else require_location(location)
 
 
-def require(reader: Reader, subscription: str, name: str | None) -> str | None:
-    """The location of an affinity group; None is none.
+def require(reader: Reader, subscription: str, name: str | None) -> Resource | None:
+    """The affinity group of that name; None is none.
 
     :raises ServiceError: the subscription has no such group.
     """
@@ -50,8 +50,7 @@ def require(reader: Reader, subscription: str, name: str | None) -> str | None:
     found = _rules.find(reader, KIND, key_of(subscription, name), subscription)
     if found is None:
         raise errors.AFFINITY_GROUP_NOT_FOUND()
-    location: str = found.goal["location"]
-    return location
+    return found
 
 
 class AffinityGroups:

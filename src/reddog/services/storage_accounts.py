@@ -130,14 +130,14 @@ class StorageAccounts:
         location = affinity_groups.check_place(body.location, body.affinity_group)
 
         def change(tx: Tx) -> None:
-            region = affinity_groups.require(tx, call.subscription, body.affinity_group) or location
+            group = affinity_groups.require(tx, call.subscription, body.affinity_group)
             self._quotas.check_count(tx, call.subscription, KIND)
             goal = {
                 "name": name,
                 "label": body.label,
                 "description": body.description,
                 "location": location,
-                "region": region,
+                "region": group.goal["location"] if group else location,
                 "affinity_group": body.affinity_group,
                 "account_type": account_type,
                 "extended_properties": body.extended_properties or {},
