@@ -69,7 +69,7 @@ class Blocker:
     def __init__(self, store: Store) -> None:
         begun = threading.Event()
         self._gate = threading.Event()
-        self._answer = store._writer.submit(lambda session: (begun.set(), self._gate.wait(10)))
+        self._answer = store._database._writer.submit(lambda session: (begun.set(), self._gate.wait(10)))
         assert begun.wait(10)
 
     def release(self) -> None:
@@ -129,9 +129,11 @@ def test_a_change_that_raises_is_undone_alone_within_a_shared_commit(store):
         add(session, "bad")
         raise ValueError("no")
 
-    answers = [store._writer.submit(lambda session, n=n: add(session, f"good{n}")) for n in range(5)]
-    bad = store._writer.submit(failing)
-    answers += [store._writer.submit(lambda session: add(session, "last"))]
+    answers = [
+        store._database._writer.submit(lambda session, n=n: add(session, f"good{n}")) for n in range(5)
+    ]
+    bad = store._database._writer.submit(failing)
+    answers += [store._database._writer.submit(lambda session: add(session, "last"))]
     blocker.release()
     for answer in answers:
         answer.result(5)
@@ -143,9 +145,11 @@ def test_a_change_that_raises_is_undone_alone_within_a_shared_commit(store):
 
 def test_changes_that_queue_up_share_a_commit(store):
     commits = []
-    store._writer._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    store._database._writer._connection.set_trace_callback(
+        lambda sql: commits.append(sql) if sql == "COMMIT" else None
+    )
     blocker = Blocker(store)
-    answers = [store._writer.submit(lambda session, n=n: add(session, f"k{n}")) for n in range(50)]
+    answers = [store._database._writer.submit(lambda session, n=n: add(session, f"k{n}")) for n in range(50)]
     blocker.release()
     for answer in answers:
         answer.result(5)
@@ -303,12 +307,12 @@ def test_a_closed_store_says_so(store):
 
 def test_a_full_disk_fails_the_change_with_the_next_step_and_heals(store):
     store.write(lambda session: add(session, "small"))
-    pages = store._writer._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._writer._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    pages = store._database._writer._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._database._writer._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(StoreError, match="no space left") as caught:
         store.write(lambda session: add(session, "large", goal={"x": "y" * 1_000_000}))
     assert "Free disk space" in caught.value.remedy
-    store._writer._connection.execute("PRAGMA max_page_count = 1000000")
+    store._database._writer._connection.execute("PRAGMA max_page_count = 1000000")
     store.write(lambda session: add(session, "large", goal={"x": "y" * 1_000_000}))
     assert store.read(lambda reader: reader.count("disk")) == 2
 
@@ -317,12 +321,12 @@ def test_a_transaction_that_the_database_lost_fails_everybody_in_it(store):
     blocker = Blocker(store)
 
     def lose(session):
-        store._writer._connection.execute("ROLLBACK")
+        store._database._writer._connection.execute("ROLLBACK")
         raise sqlite3.OperationalError("database or disk is full")
 
-    before = store._writer.submit(lambda session: add(session, "before"))
-    lost = store._writer.submit(lose)
-    after = store._writer.submit(lambda session: add(session, "after"))
+    before = store._database._writer.submit(lambda session: add(session, "before"))
+    lost = store._database._writer.submit(lose)
+    after = store._database._writer.submit(lambda session: add(session, "after"))
     blocker.release()
     for answer in (before, lost, after):
         with pytest.raises(StoreError):

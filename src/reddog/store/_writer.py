@@ -10,20 +10,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reddog.store import _sqlite
 from reddog.store._errors import StoreError
-from reddog.store._session import WriteSession
-from reddog.store._statements import Statements
 
 T = TypeVar("T")
+S = TypeVar("S")
 LARGEST_BATCH = 256
 
 
 @dataclass(frozen=True)
 class _Job:
-    change: Callable[[WriteSession], Any]
+    change: Callable[[Any], Any]
     then: Callable[[Any], None]
     answer: Future[Any]
 
@@ -39,17 +38,21 @@ class _Job:
 def _nothing(_: Any) -> None: ...
 
 
-class Writer:
+class Writer(Generic[S]):
     """Runs changes one by one in its own thread; those that queue up meanwhile share the next commit.
 
     Each change has a savepoint, so one that raises is undone alone. Nobody is answered before the commit is
     on the disk.
+
+    Args:
+        path: The database.
+        session: Makes, of the writer's connection, what changes are handed.
     """
 
-    def __init__(self, path: Path, statements: Statements) -> None:
+    def __init__(self, path: Path, session: Callable[[sqlite3.Connection], S]) -> None:
         self._path = path
         self._connection = _sqlite.connect(path, read_only=False)
-        self._session = WriteSession(self._connection, statements)
+        self._session = session(self._connection)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._gate = threading.Lock()
         self._closed = False
@@ -57,9 +60,7 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="reddog-writer", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, change: Callable[[WriteSession], T], then: Callable[[T], None] | None = None
-    ) -> Future[T]:
+    def submit(self, change: Callable[[S], T], then: Callable[[T], None] | None = None) -> Future[T]:
         """Queue a change; the future answers when it is durable, with its result or its exception.
 
         `then` is called before that, with the result.
