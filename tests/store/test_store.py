@@ -335,6 +335,32 @@ def test_a_transaction_that_the_database_lost_fails_everybody_in_it(store):
     store.write(lambda session: add(session, "later"))
 
 
+def test_a_change_that_is_cancelled_while_it_waits_does_not_happen(store):
+    blocker = Blocker(store)
+    cancelled = store._database.submit(lambda session: add(session, "cancelled"))
+    kept = store._database.submit(lambda session: add(session, "kept"))
+    assert cancelled.cancel()
+    blocker.release()
+    assert kept.result(5)
+    assert store.read(lambda reader: [row.key for row in reader.list("disk")]) == ["kept"]
+
+
+def test_a_change_that_is_cancelled_too_late_happens_and_breaks_nothing(store):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def change(session):
+        begun.set()
+        go_on.wait(10)
+        return add(session, "late")
+
+    answer = store._database.submit(change)
+    assert begun.wait(10)
+    assert not answer.cancel()
+    go_on.set()
+    assert answer.result(5)
+    store.write(lambda session: add(session, "later"))
+
+
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), ValueError("bad")])
 def test_no_exception_ends_the_writer(store, error):
     def change(session):

@@ -1,13 +1,14 @@
 """The durable store: resources and operations in one database."""
 
 from reddog.store._database import Database
-from reddog.store._errors import StoreError
+from reddog.store._errors import DiskFull, StoreError
 from reddog.store._session import ReadSession, WriteSession
 from reddog.store._store import Store
 from reddog.store._types import OperationRecord, Reader, Ref, Resource, Status
 
 __all__ = [
     "Database",
+    "DiskFull",
     "OperationRecord",
     "ReadSession",
     "Reader",

@@ -15,3 +15,7 @@ class StoreError(Exception):
         super().__init__(f"{message} {remedy}".strip())
         self.message = message
         self.remedy = remedy
+
+
+class DiskFull(StoreError):  # noqa: N818 - what it is called everywhere
+    """There is no space left for a change, which did not happen."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import sqlite
 
-from reddog.store._errors import StoreError
+from reddog.store._errors import DiskFull, StoreError
 
 CACHED_STATEMENTS = 256
 
@@ -63,7 +63,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     """What an error of SQLite means for the operator."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:
-        return StoreError(f"There is no space left to write {path}.", "Free disk space and try again.")
+        return DiskFull(f"There is no space left to write {path}.", "Free disk space and try again.")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return StoreError(
             f"The database {path} is damaged ({error}).",

@@ -63,6 +63,8 @@ class Writer(Generic[S]):
     def submit(self, change: Callable[[S], T], then: Callable[[T], None] | None = None) -> Future[T]:
         """Queue a change; the future answers when it is durable, with its result or its exception.
 
+        Cancelling the future takes the change back, unless it has begun.
+
         `then` is called before that, with the result.
         """
         answer: Future[T] = Future()
@@ -107,8 +109,9 @@ class Writer(Generic[S]):
                 return jobs, True
         return jobs, False
 
-    def _run(self, jobs: list[_Job]) -> list[Callable[[], None]]:
+    def _run(self, queued: list[_Job]) -> list[Callable[[], None]]:
         """One transaction; returns the answers, to be given because the outcome is final."""
+        jobs = [job for job in queued if job.answer.set_running_or_notify_cancel()]
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             answers = [self._attempt(job) for job in jobs]
