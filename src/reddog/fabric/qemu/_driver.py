@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -193,9 +194,9 @@ class QemuDriver:
         return _command.command_line(self._qemu, self.accelerator, spec, disc)
 
     def _probe(self) -> Accelerator:
-        """Try KVM, once per boot of the host and QEMU program: where it hangs, that takes 3 seconds."""
+        """Try KVM, once per boot of the host, QEMU program and kind of trial: where it hangs, that takes 3 seconds."""
         cache = self._directory / ".accelerator.json"
-        key = f"{self._qemu.program} {kvm.PROCESSORS['kvm']} {_boot_id()}"
+        key = f"{self._qemu.program} {kvm.PROCESSORS['kvm']} {zlib.crc32(kvm.SECTOR):x} {_boot_id()}"
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(cache.read_text())
             if (
