@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 Power = Literal["absent", "starting", "running", "stopping", "stopped"]
-Cause = Literal["host-shutdown", "guest-shutdown", "panic", "killed", "failed"]
+Cause = Literal["host-shutdown", "guest-shutdown", "panic", "killed", "crashed", "failed"]
 Accelerator = Literal["kvm", "tcg", "none"]
 
 

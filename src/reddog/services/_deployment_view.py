@@ -39,6 +39,7 @@ _ENDED = {
     "guest-shutdown": "The guest has shut itself down.",
     "panic": "The guest's kernel has panicked.",
     "killed": "The machine's process was killed.",
+    "crashed": "The hypervisor could not run the machine any further.",
 }
 _CONFIGURATION = (
     '<ServiceConfiguration xmlns="http://schemas.microsoft.com/ServiceHosting/2008/10/ServiceConfiguration">'

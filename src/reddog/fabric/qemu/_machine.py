@@ -45,6 +45,7 @@ _MESSAGES: dict[Cause, str] = {
     "guest-shutdown": "The guest powered off.",
     "panic": "The guest's kernel panicked.",
     "killed": "Its process was killed.",
+    "crashed": "The hypervisor could not run it any further; qemu.log says where.",
     "failed": "It could not start.",
 }
 
@@ -364,7 +365,7 @@ class Machine:
         elif status == "guest-panicked":
             self._guest_stopped("panic")
         elif status == "internal-error":
-            self._guest_stopped("failed")
+            self._guest_stopped("crashed")
         elif self.state.power != "stopping":
             self._update(power="running", cause=None, message="")
             self._expect_ready()
@@ -375,12 +376,21 @@ class Machine:
             self._guest_stopped("host-shutdown" if self.state.power == "stopping" else "guest-shutdown")
         elif name == "GUEST_PANICKED":
             self._guest_stopped("panic")
+        elif name == "STOP":
+            self._site.loop.spawn(self._notice_crash())
         elif name == "RESET" and data.get("guest") and self.state.power == "running":
             self._update(ready=False, since=datetime.now(UTC))
             self._site.loop.spawn(self._boot_again())
         elif name == "BLOCK_IO_ERROR" and data.get("nospace") and data.get("action") == "stop":
             self._update(message="The host's disk is full: the machine waits for space.")
             self._site.loop.spawn(self._wait_for_space())
+
+    async def _notice_crash(self) -> None:
+        """Of a hypervisor that gives up, QEMU tells nothing but that the machine has stopped."""
+        with contextlib.suppress(MachineError):
+            session = self._session
+            if session is not None and (await session.execute("query-status"))["status"] == "internal-error":
+                self._learn("internal-error")
 
     def _guest_stopped(self, cause: Cause) -> None:
         """The guest runs no more, its process still does. Runs in the loop."""
