@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -48,7 +49,19 @@ def _called(path: Path) -> Iterator[str]:
     }
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         for argument in call.args[:2]:
+            if isinstance(argument, ast.JoinedStr):
+                yield from _filled_in(argument)
+                continue
             value = argument.value if isinstance(argument, ast.Constant) else None
             value = constants.get(argument.id) if isinstance(argument, ast.Name) else value
             if isinstance(value, str) and value in OPERATIONS:
                 yield value
+
+
+def _filled_in(template: ast.JoinedStr) -> Iterator[str]:
+    """The operations that a name with a word left open, such as f"Get {kind} Image", may mean."""
+    parts = (
+        re.escape(str(part.value)) if isinstance(part, ast.Constant) else r"\w+" for part in template.values
+    )
+    pattern = re.compile("".join(parts))
+    yield from (name for name in OPERATIONS if pattern.fullmatch(name))

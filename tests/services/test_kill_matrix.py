@@ -196,6 +196,12 @@ CASES: dict[str, Case] = {
         query=MEDIA,
         gone=(f"os_image {SUB}/img", "blob vhds/own.vhd"),
     ),
+    "replicate OS image": Case(
+        image,
+        "Replicate OS Image",
+        lambda directory: wire.ReplicationInput(target_locations=["West US"]),
+        params={"image": "img"},
+    ),
     "create VM image": Case(
         accounts,
         "Create VM Image",

@@ -149,12 +149,12 @@ class RolePlanner:
 
     def _from_vm_image(self, place: Place, role: Any, stamp: _Stamp, plan: RolePlan) -> list[dict[str, Any]]:
         name = role.vm_image_name
-        image = self._read(lambda reader: vm_images.require(reader, place.subscription, name))
+        image = self._read(lambda reader: vm_images.require_usable(reader, place.subscription, name))
         if not image.settled:
             raise _rules.locked(image)
         found = []
         for disk in image.goal["disks"]:
-            link = self._link_for_copy(place, role, disk, stamp)
+            link = self._link_for_copy(place, role, image, disk, stamp)
             source = ImageSource(
                 name, image.goal["os"], disk["size"], {"type": "blob", "media": disk["media"]}
             )
@@ -166,10 +166,14 @@ class RolePlanner:
         found[0]["generalized"] = image.goal["os_state"] == "Generalized"
         return found
 
-    def _link_for_copy(self, place: Place, role: Any, disk: Mapping[str, Any], stamp: _Stamp) -> str:
-        """Where a VM image's disk is copied to: below `MediaLocation`, else beside the image's blob."""
+    def _link_for_copy(
+        self, place: Place, role: Any, image: Resource, disk: Mapping[str, Any], stamp: _Stamp
+    ) -> str:
+        """Where a VM image's disk is copied to: below `MediaLocation`, else beside the image's blob if one's own."""
         if role.media_location:
             return f"{role.media_location.rstrip('/')}/{stamp.blob()}"
+        if image.subscription != place.subscription:
+            return self._default_link(place, stamp)
         base: str = disk["media_link"].rsplit("/", 1)[0]
         return f"{base}/{stamp.blob()}"
 

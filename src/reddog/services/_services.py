@@ -12,7 +12,7 @@ from pathlib import Path
 from reddog import pki
 from reddog.engine import Engine, EngineSettings, OperationRequest, Reader, Tx
 from reddog.fabric import ComputeDriver
-from reddog.services import management_certificates
+from reddog.services import management_certificates, vm_images
 from reddog.services._call import Handler
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
@@ -23,6 +23,7 @@ from reddog.services.data_disks import DataDisks
 from reddog.services.deployments import Deployments
 from reddog.services.disks import DiskReconciler, DisksService
 from reddog.services.hosted_services import HostedServices
+from reddog.services.image_publishing import ImagePublishing
 from reddog.services.locations import Locations
 from reddog.services.management_certificates import ManagementCertificates
 from reddog.services.operating_systems import OperatingSystems
@@ -175,6 +176,7 @@ class Services:
             DisksService(engine, media),
             images,
             VMImagesService(engine, media),
+            ImagePublishing(engine, images.require, vm_images.require),
             ReservedIPs(engine, settings.networks, quotas),
             deployments,
             Roles(engine, planner, view, media, images, quotas),

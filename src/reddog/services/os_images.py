@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
-from reddog.services import _media, _rules, locations
+from reddog.services import _media, _rules, image_publishing, locations
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._capture import remove_captured
 from reddog.services._media import MediaLinks
@@ -93,26 +93,43 @@ class OSImagesService:
         if platform is not None:
             origin = {"type": "file", "path": str(platform.path)}
             return ImageSource(platform.name, platform.os, platform.size, origin)
-        goal = self._require(reader, subscription, name).goal
+        image = image_publishing.find_published(reader, KIND, name)
+        goal = (image or self.require(reader, subscription, name)).goal
         origin = {"type": "blob", "media": goal["media"][0]}
         return ImageSource(goal["name"], goal["os"], goal["size"], origin)
 
     def list(self, call: Call) -> Reply:
-        """List OS Images: the platform's and the subscription's."""
-        rows = self._read(lambda reader: reader.list(KIND, call.subscription))
+        """List OS Images: the platform's, the subscription's, and all that are public."""
         platform = [_shown_platform(image) for image in self._platform.values()]
-        return Reply(Images([*platform, *(shown(row) for row in rows if row.present)]))
+
+        def read(reader: Reader) -> Images:
+            own = [shown(row) for row in reader.list(KIND, call.subscription) if row.present]
+            public = [_shown_published(reader, row) for row in image_publishing.published(reader, KIND)]
+            return Images([*platform, *own, *public])
+
+        return Reply(self._read(read))
 
     def get(self, call: Call) -> Reply:
         """Get OS Image. ResourceNotFound: there is no such image."""
-        platform = self._platform.get(call.params["image"].lower())
-        return Reply(_shown_platform(platform) if platform else shown(self._row(call)))
+        name = call.params["image"]
+        platform = self._platform.get(name.lower())
+
+        def read(reader: Reader) -> OSImage:
+            public = image_publishing.find_published(reader, KIND, name)
+            if public is not None:
+                return _shown_published(reader, public)
+            return shown(self.require(reader, call.subscription, name))
+
+        return Reply(_shown_platform(platform) if platform else self._read(read))
 
     def details(self, call: Call) -> Reply:
-        """Get OS Image Details, of one's own image. ForbiddenError: it is the platform's."""
-        if call.params["image"].lower() in self._platform:
-            raise errors.FORBIDDEN()
-        return Reply(only(OSImageDetails, **shown(self._row(call)).__dict__))
+        """Get OS Image Details, of one's own image. ForbiddenError: it is another publisher's."""
+        row = self._read(lambda reader: self.require(reader, call.subscription, call.params["image"]))
+        details = only(OSImageDetails, **shown(row).__dict__)
+        details.replication_progress = image_publishing.progress(row)
+        if call.version >= image_publishing.ATTRIBUTES_SINCE:
+            details.__dict__.update(image_publishing.attributes(row))
+        return Reply(details)
 
     def add(self, call: Call) -> Reply:
         """Add OS Image: a fixed VHD in a page blob of the subscription becomes an image, leased as long."""
@@ -150,7 +167,7 @@ class OSImagesService:
         body = call.body
 
         def change(tx: Tx) -> Resource:
-            row = self._require(tx, call.subscription, call.params["image"])
+            row = self.require(tx, call.subscription, call.params["image"])
             label = row.goal["label"] if body.label is None else body.label
             attributes = {**row.goal["attributes"], **_given(body)}
             return tx.set_goal(KIND, row.key, {**row.goal, "label": label, "attributes": attributes})
@@ -159,11 +176,9 @@ class OSImagesService:
 
     def delete(self, call: Call) -> Reply:
         """Delete OS Image; the blob stays unless `comp=media`. ConflictError: a disk is being made of it."""
-        if call.params["image"].lower() in self._platform:
-            raise errors.FORBIDDEN()
 
         def change(tx: Tx) -> None:
-            row = self._require(tx, call.subscription, call.params["image"])
+            row = self.require(tx, call.subscription, call.params["image"])
             _require_unused(tx, row)
             tx.patch_state(KIND, row.key, delete_blob=call.query.get("comp", "").lower() == "media")
             tx.remove(KIND, row.key)
@@ -171,11 +186,11 @@ class OSImagesService:
         _rules.accept(self._engine, call, change)
         return Reply()
 
-    def _row(self, call: Call) -> Resource:
-        return self._read(lambda reader: self._require(reader, call.subscription, call.params["image"]))
-
-    def _require(self, reader: Reader, subscription: str, name: str) -> Resource:
+    def require(self, reader: Reader, subscription: str, name: str) -> Resource:
+        """The subscription's own image. ForbiddenError: it is another publisher's; ResourceNotFound: there is none."""
         missing = errors.IMAGE_NOT_FOUND()
+        if name.lower() in self._platform or image_publishing.find_published(reader, KIND, name):
+            missing = errors.FORBIDDEN()
         return _rules.owned(reader, KIND, key_of(subscription, name), subscription, missing)
 
 
@@ -254,13 +269,23 @@ def _shown_platform(image: PlatformImage) -> OSImage:
     )
 
 
+def _shown_published(reader: Reader, row: Resource) -> OSImage:
+    """A public image as every subscription sees it."""
+    image = shown(row)
+    image.category, image.media_link, image.affinity_group = "Public", None, None
+    image.name = image_publishing.published_name(row)
+    image.location = ";".join(image_publishing.locations_of(row))
+    image.publisher_name = image_publishing.publisher_of(reader, row)
+    return image
+
+
 def _given(body: Any) -> dict[str, Any]:
     values = ((name, getattr(body, name)) for name in _ATTRIBUTES)
     return {name: value for name, value in values if value is not None}
 
 
 def _require_unused(reader: Reader, image: Resource) -> None:
-    for disk in reader.list("disk", image.subscription):
+    for disk in reader.list("disk"):  # a public image is anybody's
         source = disk.goal["source"]
         if not disk.settled and source.get("media") == image.goal["media"][0]:
             raise errors.IMAGE_IN_USE(name=image.goal["name"], user=f"disk {disk.goal['name']}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
 from reddog.fabric import ComputeDriver
-from reddog.services import _media, _rules
+from reddog.services import _media, _rules, image_publishing
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._capture import remove_captured
 from reddog.services._machine_errors import machine_errors
@@ -20,6 +20,7 @@ from reddog.wire import (
     DataDiskConfigurations,
     OSDiskConfiguration,
     VMImage,
+    VMImageDetails,
     VMImages,
     errors,
     only,
@@ -48,8 +49,17 @@ def key_of(subscription: str, name: str) -> str:
 
 
 def require(reader: Reader, subscription: str, name: str) -> Resource:
-    """The subscription's VM image of that name, or the API's refusal."""
-    return _rules.owned(reader, KIND, key_of(subscription, name), subscription, errors.IMAGE_NOT_FOUND())
+    """The subscription's own VM image. ForbiddenError: it is another publisher's; ResourceNotFound: there is none."""
+    missing = errors.IMAGE_NOT_FOUND()
+    if image_publishing.find_published(reader, KIND, name):
+        missing = errors.FORBIDDEN()
+    return _rules.owned(reader, KIND, key_of(subscription, name), subscription, missing)
+
+
+def require_usable(reader: Reader, subscription: str, name: str) -> Resource:
+    """The VM image that a subscription makes a machine of: its own, or a public one."""
+    found = image_publishing.find_published(reader, KIND, name)
+    return found or require(reader, subscription, name)
 
 
 def os_state(value: str | None) -> str:
@@ -72,6 +82,7 @@ class VMImagesService:
         """The operations by name."""
         return {
             "List VM Images": self.list,
+            "Get VM Image Details": self.details,
             "Create VM Image": self.create,
             "Update VM Image": self.update,
             "Delete VM Image": self.delete,
@@ -79,9 +90,27 @@ class VMImagesService:
 
     def list(self, call: Call) -> Reply:
         """List VM Images, narrowed by `location`, `publisher` and `category`."""
-        rows = self._read(lambda reader: reader.list(KIND, call.subscription))
-        images = (shown(row) for row in rows)
-        return Reply(VMImages([image for image in images if _matches(image, call.query)]))
+
+        def read(reader: Reader) -> VMImages:
+            own = [shown(row) for row in reader.list(KIND, call.subscription)]
+            public = [_shown_published(reader, row) for row in image_publishing.published(reader, KIND)]
+            return VMImages([image for image in (*own, *public) if _matches(image, call.query)])
+
+        return Reply(self._read(read))
+
+    def details(self, call: Call) -> Reply:
+        """Get VM Image Details, of one's own image. ForbiddenError: it is another publisher's."""
+        row = self._read(lambda reader: require(reader, call.subscription, call.params["image"]))
+        replicated = bool(image_publishing.locations_of(row))
+        return Reply(
+            only(
+                VMImageDetails,
+                **shown(row).__dict__,
+                published_name=image_publishing.published_name(row) if replicated else None,
+                replication_progress=image_publishing.progress(row),
+                **image_publishing.attributes(row),
+            )
+        )
 
     def create(self, call: Call) -> Reply:
         """Create VM Image of fixed VHDs in page blobs of the subscription."""
@@ -240,6 +269,21 @@ def shown(row: Resource) -> VMImage:
     )
 
 
+def _shown_published(reader: Reader, row: Resource) -> VMImage:
+    """A public image as every subscription sees it."""
+    image = shown(row)
+    for name in "service_name", "deployment_name", "role_name", "affinity_group":
+        setattr(image, name, None)
+    disks = [image.os_disk_configuration, *(image.data_disk_configurations or ())]
+    for disk in disks:
+        if disk is not None:
+            disk.media_link = None
+    image.category, image.name = "Public", image_publishing.published_name(row)
+    image.location = ";".join(image_publishing.locations_of(row))
+    image.publisher_name = image_publishing.publisher_of(reader, row)
+    return image
+
+
 def _state(row: Resource) -> str:
     if not row.present:
         return "VMImageDeleting"
@@ -282,18 +326,16 @@ def _given(body: Any) -> dict[str, Any]:
 
 
 def _matches(image: VMImage, query: Mapping[str, str]) -> bool:
-    wanted = {
-        "location": image.location,
-        "publisher": image.publisher_name,
-        "category": image.category,
+    found = {
+        "location": (image.location or "").lower().split(";"),
+        "publisher": [(image.publisher_name or "").lower()],
+        "category": [(image.category or "").lower()],
     }
-    return all(
-        (value or "").lower() == query[name].lower() for name, value in wanted.items() if query.get(name)
-    )
+    return all(query[name].lower() in values for name, values in found.items() if query.get(name))
 
 
 def _require_unused(reader: Reader, image: Resource) -> None:
     media = image.goal["media"]
-    for disk in reader.list("disk", image.subscription):
+    for disk in reader.list("disk"):  # a public image is anybody's
         if not disk.settled and disk.goal["source"].get("media") in media:
             raise errors.IMAGE_IN_USE(name=image.goal["name"], user=f"disk {disk.goal['name']}")

@@ -103,6 +103,11 @@ MISSING_QUERY_PARAMETER = ErrorKind(
     "A required query parameter was not specified for this request or was specified incorrectly: "
     "{parameter}.",
 )
+INVALID_PERMISSION = ErrorKind(
+    "MissingOrInvalidRequiredQueryParameter",
+    400,
+    "The query parameter permission must be Public, MSDN or Private, not '{given}'.",
+)
 BODY_TOO_LARGE = ErrorKind(
     "RequestBodyTooLarge", 413, "The request body is larger than the {limit} bytes that this operation takes."
 )
@@ -293,6 +298,13 @@ DISK_IN_USE = _bad(
 IMAGE_NOT_FOUND = _missing("The image with the specified name does not exist.")
 IMAGE_EXISTS = _conflict("An image with the name '{name}' already exists.")
 IMAGE_IN_USE = _conflict("The image '{name}' is in use by {user}. Delete or finish that first.")
+IMAGE_NOT_REPLICATED = _bad(
+    "The image '{name}' is in no location yet, so it cannot be shared. Replicate it first (Replicate OS Image, or "
+    "Replicate VM Image)."
+)
+OFFER_TAKEN = _conflict(
+    "The image '{name}' has the offer {offer}, SKU {sku} and version {version} already. Raise the version."
+)
 INVALID_MEDIA_LINK = _bad("The media link '{url}' is not a blob's URL: {detail}")
 MEDIA_ACCOUNT_NOT_FOUND = _bad(
     "The media link '{url}' leads to the storage account '{name}', which the subscription does not have. Create the "
