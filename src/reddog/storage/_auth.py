@@ -31,8 +31,10 @@ _RESPONSE_OVERRIDES = {
     "rscl": "Content-Language",
     "rsct": "Content-Type",
 }
+_KEY_RANGE = ("spk", "srk", "epk", "erk")
 _SAS_PARAMETERS = (
-    *("sv", "ss", "srt", "sr", "sp", "st", "se", "sip", "spr", "si", "ses", "snapshot"),
+    *("sv", "ss", "srt", "sr", "sp", "st", "se", "sip", "spr", "si", "ses", "snapshot", "tn"),
+    *_KEY_RANGE,
     *_RESPONSE_OVERRIDES,
 )
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
@@ -47,7 +49,8 @@ class Identity:
     """What a caller may do.
 
     owner: everything. permissions: letters of a shared access signature. resources: what it is for: `s`
-    (service), `c` (container), `o` (blob), `l` (listing one container). anonymous: only what is public.
+    (service), `c` (container), `o` (blob), `l` (listing one container). anonymous: only what is public. table: the
+    only table that may be used, in lower case, and key_range: spk, srk, epk, erk, its first and last keys.
     """
 
     owner: bool = False
@@ -55,6 +58,37 @@ class Identity:
     permissions: str = ""
     resources: str = ""
     overrides: dict[str, str] = field(default_factory=dict)
+    table: str = ""
+    key_range: dict[str, str] = field(default_factory=dict)
+
+
+def _no_policies(_: str) -> Mapping[str, Mapping[str, str]]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Signable:
+    """What a request is for, as shared access signatures name it.
+
+    service: blob, table or queue. container: the container or queue; that of a table stands in its signature. policies:
+    finds the stored access policies of the container, table or queue of that name.
+    """
+
+    service: str
+    container: str = ""
+    blob: str = ""
+    policies: Callable[[str], Mapping[str, Mapping[str, str]]] = _no_policies
+
+
+def blob_signable(account: Account, container: str, blob: str) -> Signable:
+    """What a request for a container or a blob is for."""
+
+    def policies(name: str) -> Mapping[str, Mapping[str, str]]:
+        with account.index.transaction():
+            found = account.index.container(name)
+        return found.policies if found is not None else {}
+
+    return Signable("blob", container, blob, policies)
 
 
 def refused(message: str) -> StorageError:
@@ -70,7 +104,7 @@ def not_permitted() -> StorageError:
 
 
 def identify(
-    request: web.Request, account: Account, query: Mapping[str, str], container: str, blob: str
+    request: web.Request, account: Account, query: Mapping[str, str], signable: Signable
 ) -> Identity:
     """Who sent a request.
 
@@ -78,42 +112,62 @@ def identify(
     """
     authorization = request.headers.get("Authorization")
     if authorization is not None:
-        _check_shared_key(request, account, query, authorization)
+        _check_shared_key(request, account, query, signable.service, authorization)
         return Identity(owner=True)
     if "sig" in query:
-        return identify_signed(request, account, query, container, blob)
+        return identify_signed(request, account, query, signable)
     return Identity(anonymous=True)
 
 
 def identify_signed(
-    request: web.Request, account: Account, query: Mapping[str, str], container: str, blob: str
+    request: web.Request, account: Account, query: Mapping[str, str], signable: Signable
 ) -> Identity:
     """What a shared access signature permits. AuthenticationFailed: it is not good, or no longer."""
     if any(_CONTROL.search(query.get(name, "")) for name in _SAS_PARAMETERS):
         raise refused("The shared access signature holds control characters.")  # lines are what is signed
     if "ss" in query:
-        return _account_signature(request, account, query)
-    return _service_signature(request, account, query, container, blob)
+        return _account_signature(request, account, query, signable.service)
+    return _service_signature(request, account, query, signable)
 
 
 # -- Shared key ------------------------------------------------------------------------------------------
 
 
 def _check_shared_key(
-    request: web.Request, account: Account, query: Mapping[str, str], authorization: str
+    request: web.Request, account: Account, query: Mapping[str, str], service: str, authorization: str
 ) -> None:
     scheme, _, credential = authorization.partition(" ")
     name, _, signature = credential.strip().partition(":")
+    if scheme.lower() == "bearer":
+        raise refused(
+            "Bearer tokens are not accepted: this cloud has no directory. Use a key of the account, or a SAS."
+        )
     if scheme not in ("SharedKey", "SharedKeyLite") or not signature:
         message = "The Authorization header is not in the form of SharedKey ACCOUNT:SIGNATURE."
         raise StorageError("InvalidAuthenticationInfo", 400, message)
     if name != account.name:
         raise refused(f"The account in the header is not {account.name}.")
     _check_date(request)
-    write = _full_text if scheme == "SharedKey" else _lite_text
-    texts = {write(request, account, query, _canonical_headers(request, order)) for order in _ORDERS}
+    texts = _texts(request, account, query, service, lite=scheme == "SharedKeyLite")
     if not any(_is_signed(text, signature, account.keys) for text in texts):
         raise refused("The signature does not match: check the account key and the headers that are signed.")
+
+
+def _texts(
+    request: web.Request, account: Account, query: Mapping[str, str], service: str, *, lite: bool
+) -> set[str]:
+    """The texts that may have been signed."""
+    if service == "table":
+        return {_table_text(request, account, query, lite=lite)}
+    write = _lite_text if lite else _full_text
+    return {write(request, account, query, _canonical_headers(request, order)) for order in _ORDERS}
+
+
+def _table_text(request: web.Request, account: Account, query: Mapping[str, str], *, lite: bool) -> str:
+    date = request.headers.get("x-ms-date") or request.headers.get("Date") or ""
+    md5, kind = request.headers.get("Content-MD5", ""), request.headers.get("Content-Type", "")
+    head = date if lite else "\n".join((request.method, md5, kind, date))
+    return f"{head}\n{_resource(request, account)}{_comp(query)}"
 
 
 def _check_date(request: web.Request) -> None:
@@ -147,8 +201,11 @@ def _lite_text(request: web.Request, account: Account, query: Mapping[str, str],
     date = "" if "x-ms-date" in request.headers else request.headers.get("Date", "")
     md5, kind = request.headers.get("Content-MD5", ""), request.headers.get("Content-Type", "")
     head = "\n".join((request.method, md5, kind, date))
-    suffix = f"?comp={query['comp']}" if "comp" in query else ""
-    return f"{head}\n{headers}{_resource(request, account)}{suffix}"
+    return f"{head}\n{headers}{_resource(request, account)}{_comp(query)}"
+
+
+def _comp(query: Mapping[str, str]) -> str:
+    return f"?comp={query['comp']}" if "comp" in query else ""
 
 
 def _resource(request: web.Request, account: Account) -> str:
@@ -197,7 +254,9 @@ def _is_signed(text: str, signature: str, keys: Sequence[str]) -> bool:
 # -- Shared access signatures ----------------------------------------------------------------------------
 
 
-def _account_signature(request: web.Request, account: Account, query: Mapping[str, str]) -> Identity:
+def _account_signature(
+    request: web.Request, account: Account, query: Mapping[str, str], service: str
+) -> Identity:
     names = ["sp", "ss", "srt", "st", "se", "sip", "spr", "sv"]
     if query.get("sv", "") >= "2020-12-06":
         names.append("ses")
@@ -205,7 +264,7 @@ def _account_signature(request: web.Request, account: Account, query: Mapping[st
     if not _is_signed(text, query["sig"], account.keys):
         raise refused("The shared access signature does not match.")
     _check_bounds(request, query)
-    if "b" not in query.get("ss", ""):
+    if service[0] not in query.get("ss", ""):
         message = "This request is not authorized to perform this operation using this service."
         raise StorageError("AuthorizationServiceMismatch", 403, message)
     return Identity(
@@ -214,32 +273,38 @@ def _account_signature(request: web.Request, account: Account, query: Mapping[st
 
 
 def _service_signature(
-    request: web.Request, account: Account, query: Mapping[str, str], container: str, blob: str
+    request: web.Request, account: Account, query: Mapping[str, str], signable: Signable
 ) -> Identity:
+    write = {"blob": _blob_text, "table": _table_signature_text, "queue": _queue_text}[signable.service]
+    if not _is_signed(write(account, query, signable), query["sig"], account.keys):
+        raise refused("The shared access signature does not match.")
+    name = query["tn"] if signable.service == "table" else signable.container
+    terms = _terms(query, signable.policies(name) if "si" in query else {})
+    _check_bounds(request, terms)
+    resources = (
+        "o" if query.get("sr") in ("b", "bs") else "lo"
+    )  # a container itself takes an account's signature
+    table, bounds = "", dict[str, str]()
+    if signable.service == "table":
+        table, bounds = name.lower(), {key: query[key] for key in _KEY_RANGE if key in query}
+    return Identity(
+        permissions=terms.get("sp", ""),
+        resources=resources,
+        overrides=_overrides(query) if signable.service == "blob" else {},
+        table=table,
+        key_range=bounds,
+    )
+
+
+def _blob_text(account: Account, query: Mapping[str, str], signable: Signable) -> str:
     kind = query.get("sr", "")
     if kind not in ("b", "c", "bs"):
         raise refused(f"The signed resource {kind[:20]!r} is not b, bs or c.")
-    if not container or (kind != "c" and not blob):
+    if not signable.container or (kind != "c" and not signable.blob):
         raise refused("The shared access signature is not for this resource.")
-    text = _signed_text(account, query, kind, container, blob)
-    if not _is_signed(text, query["sig"], account.keys):
-        raise refused("The shared access signature does not match.")
-    terms = _terms(account, query, container)
-    _check_bounds(request, terms)
-    resources = "o" if kind in ("b", "bs") else "lo"  # a container itself takes an account's signature
-    return Identity(permissions=terms.get("sp", ""), resources=resources, overrides=_overrides(query))
-
-
-def _signed_text(account: Account, query: Mapping[str, str], kind: str, container: str, blob: str) -> str:
     version = query.get("sv", "")
-    path = f"/{account.name}/{container}" + (f"/{blob}" if kind != "c" else "")
-    if version >= "2015-02-21":
-        path = f"/blob{path}"
-    values = [query.get("sp", ""), query.get("st", ""), query.get("se", ""), path, query.get("si", "")]
-    if version >= "2015-04-05":
-        values += [query.get("sip", ""), query.get("spr", "")]
-    if version:
-        values.append(version)
+    path = f"{signable.container}/{signable.blob}" if kind != "c" else signable.container
+    values = _first_values(account, query, "blob", path)
     if version >= "2018-11-09":
         values += [kind, query.get("snapshot", "") if kind == "bs" else ""]
     if version >= "2020-12-06":
@@ -249,15 +314,38 @@ def _signed_text(account: Account, query: Mapping[str, str], kind: str, containe
     return "\n".join(values)
 
 
-def _terms(account: Account, query: Mapping[str, str], container: str) -> dict[str, str]:
+def _table_signature_text(account: Account, query: Mapping[str, str], signable: Signable) -> str:
+    if not query.get("tn"):
+        raise refused("The shared access signature names no table (tn).")
+    values = _first_values(account, query, "table", query["tn"].lower())
+    return "\n".join(values + [query.get(name, "") for name in _KEY_RANGE])
+
+
+def _queue_text(account: Account, query: Mapping[str, str], signable: Signable) -> str:
+    if not signable.container:
+        raise refused("The shared access signature is not for this resource.")
+    return "\n".join(_first_values(account, query, "queue", signable.container))
+
+
+def _first_values(account: Account, query: Mapping[str, str], service: str, path: str) -> list[str]:
+    """What a service's signatures begin with."""
+    version = query.get("sv", "")
+    resource = f"/{account.name}/{path}"
+    if version >= "2015-02-21":
+        resource = f"/{service}{resource}"
+    values = [query.get("sp", ""), query.get("st", ""), query.get("se", ""), resource, query.get("si", "")]
+    if version >= "2015-04-05":
+        values += [query.get("sip", ""), query.get("spr", "")]
+    return [*values, version] if version else values
+
+
+def _terms(query: Mapping[str, str], policies: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The signature's own terms, completed by those of the stored access policy that it names."""
     terms = dict(query)
     identity = query.get("si")
     if identity is None:
         return terms
-    with account.index.transaction():
-        found = account.index.container(container)
-    policy = found.policies.get(identity) if found is not None else None
+    policy = policies.get(identity)
     if policy is None:
         raise refused("The stored access policy of the shared access signature does not exist.")
     for name, key in (("st", "start"), ("se", "expiry"), ("sp", "permission")):

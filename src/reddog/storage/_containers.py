@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
 
-from reddog.storage import _address, _leases
+from reddog.storage import _address, _leases, _policies
 from reddog.storage._errors import StorageError, bad_header, bad_query
 from reddog.storage._index import Blob, Container, marker_of
 from reddog.storage._request import (
@@ -26,13 +26,11 @@ from reddog.storage._request import (
     lease_headers,
     metadata_headers,
     metadata_of,
-    parse_xml,
     tags,
 )
 
 LARGEST_PAGE = 5000
 PUBLIC = ("", "blob", "container")
-MOST_POLICIES = 5
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _PAGE = 1000
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -125,23 +123,13 @@ async def lease(request: BlobRequest) -> web.StreamResponse:
 async def get_acl(request: BlobRequest) -> web.StreamResponse:
     """Get Container ACL."""
     found = await _loaded(request)
-    entries = "".join(_shown_policy(*item) for item in found.policies.items())
     headers = {**tags(found), **({"x-ms-blob-public-access": found.public} if found.public else {})}
-    return document(f"{_DECLARATION}<SignedIdentifiers>{entries}</SignedIdentifiers>", headers)
-
-
-def _shown_policy(identity: str, policy: Mapping[str, str]) -> str:
-    names = {"start": "Start", "expiry": "Expiry", "permission": "Permission"}
-    terms = "".join(
-        f"<{tag}>{escape(policy[name])}</{tag}>" for name, tag in names.items() if policy.get(name)
-    )
-    shown = f"<Id>{escape(identity)}</Id><AccessPolicy>{terms}</AccessPolicy>"
-    return f"<SignedIdentifier>{shown}</SignedIdentifier>"
+    return _policies.shown(found.policies, headers)
 
 
 async def set_acl(request: BlobRequest) -> web.StreamResponse:
     """Set Container ACL: public access, and up to five stored access policies."""
-    policies, public = _policies(await request.document()), _public(request)
+    policies, public = _policies.read(await request.document()), _public(request)
 
     def edit(container: Container) -> None:
         _leases.check_read(container.lease, request.lease_id, "Container")
@@ -149,28 +137,6 @@ async def set_acl(request: BlobRequest) -> web.StreamResponse:
         container.policies, container.public = policies, public
 
     return empty(200, tags(await _changed(request, edit)))
-
-
-def _policies(data: bytes) -> dict[str, dict[str, str]]:
-    if not data.strip():
-        return {}
-    root = parse_xml(data)
-    if root.tag != "SignedIdentifiers":
-        raise StorageError("InvalidXmlDocument", 400, "The XML specified is no list of signed identifiers.")
-    found = {}
-    for entry in root.findall("SignedIdentifier"):
-        identity = (entry.findtext("Id") or "").strip()
-        if not identity or len(identity) > 64:
-            raise StorageError(
-                "InvalidXmlNodeValue", 400, "The Id of a signed identifier has 1 to 64 characters."
-            )
-        terms = {
-            name: entry.findtext(f"AccessPolicy/{name.title()}") for name in ("start", "expiry", "permission")
-        }
-        found[identity] = {name: value for name, value in terms.items() if value}
-    if len(found) > MOST_POLICIES:
-        raise StorageError("InvalidXmlDocument", 400, "A container has up to five stored access policies.")
-    return found
 
 
 def _public(request: BlobRequest) -> str:

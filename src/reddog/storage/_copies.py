@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from urllib.parse import parse_qsl, urlsplit
@@ -16,13 +15,13 @@ from reddog.sparse import copy_sparse
 from reddog.storage import _auth
 from reddog.storage._account import Account, disk_errors, sync_new
 from reddog.storage._address import BlobAddress, parse_url
+from reddog.storage._auth import blob_signable
 from reddog.storage._blobs import check_replace, content_headers
 from reddog.storage._errors import AccountNotFound, BlobUrlError, StorageError, missing_header, not_met
+from reddog.storage._front import AccountFinder
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, check_conditions, empty, metadata_of, tags
 from reddog.storage._transfer import read
-
-AccountFinder = Callable[[str], Account]
 
 
 class Copier:
@@ -101,7 +100,8 @@ class Copier:
         self, request: BlobRequest, account: Account, address: BlobAddress, query: dict[str, str]
     ) -> None:
         if "sig" in query:
-            identity = _auth.identify_signed(request.raw, account, query, address.container, address.blob)
+            signable = blob_signable(account, address.container, address.blob)
+            identity = _auth.identify_signed(request.raw, account, query, signable)
             if "r" in identity.permissions and "o" in identity.resources:
                 return
         with account.index.transaction():

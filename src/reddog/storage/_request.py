@@ -12,30 +12,46 @@ from lxml import etree
 
 from reddog.storage import _leases
 from reddog.storage._account import Account
+from reddog.storage._auth import Identity
 from reddog.storage._errors import StorageError, bad_header, not_met
 from reddog.storage._index import Blob, Container
 
 XML = "application/xml"
-SERVER = "Windows-Azure-Blob/1.0 reddog"
 LARGEST_DOCUMENT = 4 << 20  # bytes of an XML body
 MOST_DIGITS = 19
 
 
 @dataclass
-class BlobRequest:
-    """An authorized request. query: names in lower case. overrides: headers that a SAS prescribes.
+class StorageRequest:
+    """A request to one of an account's services.
 
-    permissions: the letters of the caller's SAS; None for the owner, who may do everything.
+    service: blob, table or queue. path: what follows the account, decoded, by segments. query: names in lower
+    case. path_style: the account stands in the path. secondary: the account's secondary is asked. identity: who calls.
     """
 
     raw: web.Request
     account: Account
-    container: str
-    blob: str
+    service: str
+    path: list[str]
     query: Mapping[str, str]
     path_style: bool = False
-    overrides: dict[str, str] = field(default_factory=dict)
-    permissions: str | None = None
+    secondary: bool = False
+    identity: Identity = field(default_factory=lambda: Identity(anonymous=True))
+
+    @property
+    def level(self) -> str:
+        """What the operation is on; every service has others, and `service` for itself."""
+        return "service"
+
+    @property
+    def comp(self) -> str:
+        """The component of the resource that is meant."""
+        return self.query.get("comp", "").lower()
+
+    @property
+    def restype(self) -> str:
+        """The type of resource that is meant."""
+        return self.query.get("restype", "").lower()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -43,14 +59,14 @@ class BlobRequest:
         return self.raw.headers
 
     @property
-    def lease_id(self) -> str | None:
-        """The lease that the caller holds."""
-        return self.headers.get("x-ms-lease-id")
+    def overrides(self) -> Mapping[str, str]:
+        """The headers of the answer that a shared access signature prescribes."""
+        return self.identity.overrides
 
     @property
-    def snapshot(self) -> str:
-        """The snapshot that is meant; empty for the blob itself."""
-        return self.query.get("snapshot", "")
+    def permissions(self) -> str | None:
+        """The letters of the caller's shared access signature; None for the owner, who may do everything."""
+        return None if self.identity.owner else self.identity.permissions
 
     def number(self, name: str, default: int | None = None) -> int:
         """A header's number, not negative."""
@@ -81,6 +97,29 @@ class BlobRequest:
             if len(received) > LARGEST_DOCUMENT:
                 raise StorageError("RequestBodyTooLarge", 413, "The request body is too large.")
         return bytes(received)
+
+
+@dataclass
+class BlobRequest(StorageRequest):
+    """A request to the blob service."""
+
+    container: str = ""
+    blob: str = ""
+
+    @property
+    def level(self) -> str:
+        """`service`, `container` or `blob`."""
+        return "blob" if self.blob else "container" if self.container else "service"
+
+    @property
+    def lease_id(self) -> str | None:
+        """The lease that the caller holds."""
+        return self.headers.get("x-ms-lease-id")
+
+    @property
+    def snapshot(self) -> str:
+        """The snapshot that is meant; empty for the blob itself."""
+        return self.query.get("snapshot", "")
 
 
 def parse_xml(data: bytes) -> etree._Element:

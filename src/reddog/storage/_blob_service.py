@@ -1,0 +1,167 @@
+"""The blob service: its operations, and who may do them."""
+
+from __future__ import annotations
+
+import asyncio
+
+from reddog.storage import _blobs, _containers, _service, _uploads
+from reddog.storage._address import LONGEST_BLOB_NAME
+from reddog.storage._auth import Signable, blob_signable
+from reddog.storage._copies import Copier
+from reddog.storage._errors import StorageError, not_available
+from reddog.storage._front import AccountFinder, Key, Operation, Service, nobody
+from reddog.storage._request import BlobRequest, StorageRequest
+
+
+class BlobService(Service[BlobRequest]):
+    """The blob service of all accounts."""
+
+    def __init__(self, find: AccountFinder, domains: tuple[str, ...]) -> None:
+        copier = Copier(find, domains)
+        abort = Operation("Abort Copy Blob", copier.abort, "w")
+        super().__init__(
+            "blob", {**_SERVICE, **_CONTAINER, **_BLOB, ("blob", "PUT", "copy", ""): abort}, _UNSUPPORTED
+        )
+        self._copy = Operation("Copy Blob", copier.copy, "cw")
+
+    def read(self, parts: StorageRequest) -> BlobRequest:
+        """The container and the blob that a path means."""
+        container, blob = _container_and_blob(parts.path)
+        if len(blob) > LONGEST_BLOB_NAME or "\0" in blob:
+            raise StorageError("InvalidUri", 400, "A blob's name has 1 to 1024 characters, none of them NUL.")
+        return BlobRequest(**vars(parts), container=container, blob=blob)
+
+    def signable(self, request: BlobRequest) -> Signable:
+        """The container, or the blob."""
+        return blob_signable(request.account, request.container, request.blob)
+
+    def operation(self, request: BlobRequest) -> Operation[BlobRequest]:
+        """The operation by the query; Copy Blob by its header."""
+        level, method, comp, restype = request.level, request.raw.method, request.comp, request.restype
+        if level == "container" and request.container != "$root" and restype != "container":
+            restype = "container" if comp else restype
+        if level == "blob" and method == "PUT" and not comp and "x-ms-copy-source" in request.headers:
+            return self._copy
+        return self.find(level, method, comp, restype)
+
+    async def permit(self, request: BlobRequest, operation: Operation[BlobRequest]) -> None:
+        """As for every service; then, what is asked has to be there at all."""
+        await super().permit(request, operation)
+        _refuse_unsupported(request)
+
+    async def permit_anybody(self, request: BlobRequest, operation: Operation[BlobRequest]) -> None:
+        """What is public: blobs of public containers, and listings of those that are public as a whole."""
+        await asyncio.to_thread(_permit_anybody, request, operation.permission)
+
+
+def _container_and_blob(path: list[str]) -> tuple[str, str]:
+    if len(path) == 1 and path[0] and "." in path[0]:
+        return "$root", path[0]
+    return path[0] if path else "", "/".join(path[1:])
+
+
+def _refuse_unsupported(request: BlobRequest) -> None:
+    """Refuse what would otherwise be done wrongly without a word."""
+    comp, headers = request.query.get("comp", "").lower(), request.headers
+    puts_whole = not comp and "x-ms-blob-type" in headers
+    if "x-ms-copy-source" in headers and (comp in ("block", "appendblock", "page") or puts_whole):
+        raise not_available("Writing from a URL (except for Copy Blob)")
+    for name, what in _UNSUPPORTED_HEADERS.items():
+        if name in headers:
+            raise not_available(what)
+
+
+def _permit_anybody(request: BlobRequest, permission: str) -> None:
+    with request.account.index.transaction():
+        container = request.account.index.container(request.container)
+    public = container.public if container is not None else ""
+    reads = request.raw.method in ("GET", "HEAD") and permission in ("r", "l")
+    if reads and ((request.blob and public) or (not request.blob and public == "container")):
+        return
+    if request.container and container is not None and public and reads:
+        raise StorageError("ResourceNotFound", 404, "The specified resource does not exist.")
+    raise nobody()
+
+
+_ANY = "rwdlacupt"
+_SERVICE: dict[Key, Operation[BlobRequest]] = {
+    ("service", "GET", "list", ""): Operation("List Containers", _containers.list_containers, "l", "s"),
+    ("service", "GET", "properties", "service"): Operation(
+        "Get Blob Service Properties", _service.get_properties, "r", "s"
+    ),
+    ("service", "PUT", "properties", "service"): Operation(
+        "Set Blob Service Properties", _service.set_properties, "w", "s"
+    ),
+    ("service", "GET", "stats", "service"): Operation("Get Blob Service Stats", _service.get_stats, "r", "s"),
+    ("service", "GET", "properties", "account"): Operation(
+        "Get Account Information", _service.get_account, _ANY, "scol"
+    ),
+    ("service", "HEAD", "properties", "account"): Operation(
+        "Get Account Information", _service.get_account, _ANY, "scol"
+    ),
+    ("container", "GET", "properties", "account"): Operation(
+        "Get Account Information", _service.get_account, _ANY, "scol"
+    ),
+    ("blob", "GET", "properties", "account"): Operation(
+        "Get Account Information", _service.get_account, _ANY, "scol"
+    ),
+}
+_CONTAINER: dict[Key, Operation[BlobRequest]] = {
+    ("container", "PUT", "", "container"): Operation("Create Container", _containers.create, "cw", "c"),
+    ("container", "GET", "", "container"): Operation("Get Container Properties", _containers.get, "r", "c"),
+    ("container", "HEAD", "", "container"): Operation("Get Container Properties", _containers.get, "r", "c"),
+    ("container", "DELETE", "", "container"): Operation("Delete Container", _containers.delete, "d", "c"),
+    ("container", "GET", "metadata", "container"): Operation(
+        "Get Container Metadata", _containers.get, "r", "c"
+    ),
+    ("container", "HEAD", "metadata", "container"): Operation(
+        "Get Container Metadata", _containers.get, "r", "c"
+    ),
+    ("container", "PUT", "metadata", "container"): Operation(
+        "Set Container Metadata", _containers.set_metadata, "w", "c"
+    ),
+    ("container", "GET", "acl", "container"): Operation("Get Container ACL", _containers.get_acl, "", "c"),
+    ("container", "HEAD", "acl", "container"): Operation("Get Container ACL", _containers.get_acl, "", "c"),
+    ("container", "PUT", "acl", "container"): Operation("Set Container ACL", _containers.set_acl, "", "c"),
+    ("container", "PUT", "lease", "container"): Operation("Lease Container", _containers.lease, "w", "c"),
+    ("container", "GET", "list", "container"): Operation("List Blobs", _containers.list_blobs, "l", "cl"),
+}
+_BLOB: dict[Key, Operation[BlobRequest]] = {
+    ("blob", "GET", "", ""): Operation("Get Blob", _blobs.get, "r"),
+    ("blob", "HEAD", "", ""): Operation("Get Blob Properties", _blobs.head, "r"),
+    ("blob", "PUT", "", ""): Operation("Put Blob", _uploads.put_blob, "cw"),
+    ("blob", "DELETE", "", ""): Operation("Delete Blob", _blobs.delete, "d"),
+    ("blob", "GET", "metadata", ""): Operation("Get Blob Metadata", _blobs.get_metadata, "r"),
+    ("blob", "HEAD", "metadata", ""): Operation("Get Blob Metadata", _blobs.get_metadata, "r"),
+    ("blob", "PUT", "metadata", ""): Operation("Set Blob Metadata", _blobs.set_metadata, "w"),
+    ("blob", "PUT", "properties", ""): Operation("Set Blob Properties", _blobs.set_properties, "w"),
+    ("blob", "PUT", "lease", ""): Operation("Lease Blob", _blobs.lease, "w"),
+    ("blob", "PUT", "snapshot", ""): Operation("Snapshot Blob", _blobs.snapshot, "cw"),
+    ("blob", "PUT", "block", ""): Operation("Put Block", _uploads.put_block, "w"),
+    ("blob", "PUT", "blocklist", ""): Operation("Put Block List", _uploads.put_block_list, "w"),
+    ("blob", "GET", "blocklist", ""): Operation("Get Block List", _uploads.get_block_list, "r"),
+    ("blob", "PUT", "appendblock", ""): Operation("Append Block", _uploads.append_block, "aw"),
+    ("blob", "PUT", "page", ""): Operation("Put Page", _uploads.put_page, "w"),
+    ("blob", "GET", "pagelist", ""): Operation("Get Page Ranges", _uploads.get_page_ranges, "r"),
+}
+_UNSUPPORTED_HEADERS = {
+    "x-ms-encryption-key": "Encryption with the caller's key",
+    "x-ms-encryption-scope": "Encryption scopes",
+    "x-ms-structured-body": "The structured body",
+    "x-ms-tags": "Blob tags",
+}
+_UNSUPPORTED = {
+    "batch": "The batch operation",
+    "blobs": "Finding blobs by tags",
+    "tags": "Blob tags",
+    "tier": "Blob tiers",
+    "undelete": "Undeleting",
+    "query": "Querying blob contents",
+    "expiry": "Blob expiry",
+    "seal": "Sealing append blobs",
+    "immutabilitypolicies": "Immutability policies",
+    "legalhold": "Legal holds",
+    "incrementalcopy": "Incremental copy",
+    "userdelegationkey": "The user delegation key",
+    "rename": "Renaming containers",
+}
