@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from reddog.cli import _cert_commands, _cloud_commands, _images_commands, _vm_commands
+from reddog.cli import _cert_commands, _cloud_commands, _images_commands, _package_commands, _vm_commands
 from reddog.cli._doctor import doctor
 from reddog.cli._output import CommandError, show_error
 
@@ -25,6 +25,7 @@ app.command(hidden=True)(_cloud_commands.serve)
 app.add_typer(_cert_commands.app, name="cert")
 app.add_typer(_images_commands.app, name="image")
 app.add_typer(_images_commands.vhd_app, name="vhd")
+app.add_typer(_package_commands.app, name="package")
 app.add_typer(_vm_commands.app, name="vm")
 
 

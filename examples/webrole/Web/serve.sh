@@ -1,0 +1,3 @@
+#!/bin/sh
+# The program: it serves the page for as long as the instance runs.
+exec httpd -f -p "$PORT" -h "$PAGES"
