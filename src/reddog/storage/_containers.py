@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from aiohttp import web
 from reddog.storage import _address, _leases, _policies
 from reddog.storage._errors import StorageError, bad_header, bad_query
 from reddog.storage._index import Blob, Container, marker_of
+from reddog.storage._listing import DECLARATION, NOT_XML, asked_of, endpoint, shown_metadata
 from reddog.storage._request import (
     MOST_DIGITS,
     BlobRequest,
@@ -31,10 +31,7 @@ from reddog.storage._request import (
 
 LARGEST_PAGE = 5000
 PUBLIC = ("", "blob", "container")
-_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _PAGE = 1000
-_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_REPLACED = "\ufffd"
 T = TypeVar("T")
 
 
@@ -174,12 +171,12 @@ async def list_blobs(request: BlobRequest) -> web.StreamResponse:
         f"<BlobPrefix>{_name(entry)}</BlobPrefix>" if isinstance(entry, str) else _blob(entry, include)
         for entry in page.entries
     )
-    asked = _asked(query, ("Prefix", "Marker", "MaxResults", "Delimiter"))
+    asked = asked_of(query, ("Prefix", "Marker", "MaxResults", "Delimiter"))
     attributes = (
         f"ServiceEndpoint={quoteattr(endpoint(request))} ContainerName={quoteattr(request.container)}"
     )
     next_marker = f"<NextMarker>{escape(page.next)}</NextMarker>" if page.next else "<NextMarker/>"
-    body = f"{_DECLARATION}<EnumerationResults {attributes}>{asked}<Blobs>{shown}</Blobs>{next_marker}"
+    body = f"{DECLARATION}<EnumerationResults {attributes}>{asked}<Blobs>{shown}</Blobs>{next_marker}"
     return document(f"{body}</EnumerationResults>")
 
 
@@ -243,7 +240,7 @@ def _unmasked(marker: str) -> str:
 
 def _name(name: str) -> str:
     """A blob's name, in percent signs where XML cannot hold it."""
-    if _NOT_XML.search(name):
+    if NOT_XML.search(name):
         return f'<Name Encoded="true">{quote(name)}</Name>'
     return f"<Name>{escape(name)}</Name>"
 
@@ -271,7 +268,7 @@ def _blob(blob: Blob, include: set[str]) -> str:
     properties["ServerEncrypted"] = "false"
     shown = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items())
     when = f"<Snapshot>{blob.snapshot}</Snapshot>" if blob.snapshot else ""
-    metadata = _metadata(blob.metadata) if "metadata" in include else ""
+    metadata = shown_metadata(blob.metadata) if "metadata" in include else ""
     return f"<Blob>{_name(blob.name)}{when}<Properties>{shown}</Properties>{metadata}</Blob>"
 
 
@@ -283,12 +280,6 @@ def _lease(lease: Mapping[str, object]) -> dict[str, str]:
     }
     found = lease_headers(lease)
     return {tag: found[name] for name, tag in names.items() if name in found}
-
-
-def _metadata(metadata: Mapping[str, str]) -> str:
-    if not metadata:
-        return "<Metadata/>"
-    return f"<Metadata>{''.join(f'<{name}>{escape(value)}</{name}>' for name, value in metadata.items())}</Metadata>"
 
 
 async def list_containers(request: BlobRequest) -> web.StreamResponse:
@@ -306,11 +297,9 @@ async def list_containers(request: BlobRequest) -> web.StreamResponse:
     following = (
         f"<NextMarker>{escape(found[limit].name)}</NextMarker>" if len(found) > limit else "<NextMarker/>"
     )
-    asked = _asked(query, ("Prefix", "Marker", "MaxResults"))
+    asked = asked_of(query, ("Prefix", "Marker", "MaxResults"))
     attributes = f"ServiceEndpoint={quoteattr(endpoint(request))}"
-    body = (
-        f"{_DECLARATION}<EnumerationResults {attributes}>{asked}<Containers>{shown}</Containers>{following}"
-    )
+    body = f"{DECLARATION}<EnumerationResults {attributes}>{asked}<Containers>{shown}</Containers>{following}"
     return document(f"{body}</EnumerationResults>")
 
 
@@ -324,7 +313,7 @@ def _container(container: Container, with_metadata: bool) -> str:
         "HasLegalHold": "false",
     }
     shown = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items())
-    metadata = _metadata(container.metadata) if with_metadata else ""
+    metadata = shown_metadata(container.metadata) if with_metadata else ""
     return f"<Container><Name>{container.name}</Name><Properties>{shown}</Properties>{metadata}</Container>"
 
 
@@ -334,20 +323,6 @@ def page_size(query: Mapping[str, str]) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > MOST_DIGITS or int(value) == 0:
         raise bad_query("maxresults", value)
     return min(int(value), LARGEST_PAGE)
-
-
-def _asked(query: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return "".join(
-        f"<{name}>{escape(_NOT_XML.sub(_REPLACED, query[name.lower()]))}</{name}>"
-        for name in names
-        if query.get(name.lower())
-    )
-
-
-def endpoint(request: BlobRequest) -> str:
-    """The URL of the account's blob service, as the caller wrote it."""
-    base = f"{request.raw.scheme}://{request.raw.host}/"
-    return f"{base}{request.account.name}/" if request.path_style else base
 
 
 async def _loaded(request: BlobRequest) -> Container:
