@@ -40,14 +40,14 @@ class Taken:
 
 
 @contextmanager
-def simulated_cloud(data_dir: Path) -> Iterator[dict[str, Any]]:
-    """Run a cloud in this process; gives what it says of itself."""
+def simulated_cloud(data_dir: Path, **settings: Any) -> Iterator[dict[str, Any]]:
+    """Run a cloud in this process, with these settings; gives what it says of itself."""
     data_dir.mkdir(mode=0o700, exist_ok=True)
     images.build_blank(data_dir / "images")
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    cloud = Cloud(Settings(data_dir, fabric="simulated"))
+    cloud = Cloud(Settings(data_dir, fabric="simulated", **settings))
 
     def run(work: Any) -> Any:
         done: Future[Any] = asyncio.run_coroutine_threadsafe(work, loop)

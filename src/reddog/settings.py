@@ -28,7 +28,8 @@ class Settings:
     :param storage_domain: the domain of storage hosts: ``ACCOUNT.blob.DOMAIN``.
     :param operation_retention: hours for which finished operations can be polled.
     :param max_cores: how many cores a subscription's roles may take; so with ``max_hosted_services``,
-        ``max_storage_accounts`` and ``max_reserved_ips``. Azure's own limits of 2015 by default.
+        ``max_storage_accounts``, ``max_reserved_ips``, ``max_virtual_network_sites``, ``max_local_network_sites`` and
+        ``max_dns_servers``. Azure's own limits of 2015 by default.
     """
 
     data_dir: Path
@@ -42,6 +43,9 @@ class Settings:
     max_hosted_services: int = 20
     max_storage_accounts: int = 100
     max_reserved_ips: int = 20
+    max_virtual_network_sites: int = 50
+    max_local_network_sites: int = 20
+    max_dns_servers: int = 20
 
     @property
     def pki_dir(self) -> Path:

@@ -180,13 +180,37 @@ def look_around(tour):
     ):
         tour.get(method)
     tour.get("list_vm_images", location=WEST, category="Public")
-    tour.try_to(lambda tour: tour.get("list_virtual_network_sites"))
     tour.try_to(look_at_extensions)
 
 
 def look_at_extensions(tour):
     first = tour.get("list_resource_extensions")[0]
     tour.get("list_resource_extension_versions", first.publisher, first.name)
+
+
+NETWORKS = """<?xml version="1.0" encoding="utf-8"?>
+<NetworkConfiguration xmlns="http://schemas.microsoft.com/ServiceHosting/2011/07/NetworkConfiguration">
+  <VirtualNetworkConfiguration>
+    <Dns><DnsServers><DnsServer name="tourdns" IPAddress="192.0.2.53"/></DnsServers></Dns>
+    <VirtualNetworkSites>
+      <VirtualNetworkSite name="tournet" Location="West US">
+        <AddressSpace><AddressPrefix>10.0.0.0/8</AddressPrefix></AddressSpace>
+        <Subnets><Subnet name="toursubnet"><AddressPrefix>10.1.0.0/16</AddressPrefix></Subnet></Subnets>
+        <DnsServersRef><DnsServerRef name="tourdns"/></DnsServersRef>
+      </VirtualNetworkSite>
+    </VirtualNetworkSites>
+  </VirtualNetworkConfiguration>
+</NetworkConfiguration>"""
+
+
+def virtual_networks(tour):
+    """The client has no methods of its own to set the network configuration, but lists what is in it."""
+    path = f"/{tour.known['subscription_id']}/services/networking/media"
+    tour.fails("perform_get", path)
+    tour.get("list_virtual_network_sites")
+    tour.do("perform_put", path, NETWORKS)
+    tour.get("perform_get", path)
+    tour.get("list_virtual_network_sites")
 
 
 def management_certificates(tour):
@@ -477,6 +501,7 @@ def clean_up(tour):
 
 PARTS = (
     look_around,
+    virtual_networks,
     management_certificates,
     affinity_groups,
     storage_accounts,

@@ -158,7 +158,7 @@ async def start(
 
     async def start(*, patience: float = 10.0, **options: Any) -> Endpoint:
         store = Store(tmp_path / uuid.uuid4().hex)
-        gates = {kind: Gate(kind) for kind in ("hosted_service", "deployment")}
+        gates = {kind: Gate(kind) for kind in ("hosted_service", "deployment", "network_configuration")}
         engine = Engine(store, gates.values())
         engine.start()
         access = Access(authority.server_certificate)

@@ -122,6 +122,23 @@ async def test_a_body_is_decoded_into_its_type(endpoint: Endpoint) -> None:
     assert seen.headers["Location"] == "web web"
 
 
+async def test_the_network_configuration_passes_as_it_is(endpoint: Endpoint) -> None:
+    kept = []
+
+    def keep(call: Call) -> Reply:
+        kept.append(call.body)
+        return Reply()
+
+    path, document = "/services/networking/media", b"<?xml version='1.0'?> <anything/>"
+    endpoint.handlers["Set Network Configuration"] = keep
+    endpoint.handlers["Get Network Configuration"] = lambda call: Reply(kept[0], content_type="text/plain")
+    assert (await endpoint.ask(path, method="PUT", body=document)).status == 202
+    seen = await endpoint.ask(path)
+    assert (seen.body.encode(), seen.headers["Content-Type"]) == (document, "text/plain")
+    empty = await endpoint.ask(path, method="PUT")
+    assert "<Code>MissingOrInvalidRequestBody</Code>" in empty.body
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [
@@ -289,6 +306,7 @@ async def test_a_change_waits_for_the_operation_that_holds_its_object(endpoint: 
     [
         ("hosted_service", "an operation on this hosted service that requires exclusive access"),
         ("deployment", "an operation with x-ms-requestid {id} on this deployment that requires exclusive"),
+        ("network_configuration", "An update to your network configuration is currently underway."),
     ],
 )
 async def test_a_change_that_has_waited_too_long_is_answered_409(

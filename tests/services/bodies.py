@@ -89,6 +89,33 @@ def deployment(*roles: Any, name: str = "dep", **values: Any) -> Any:
     )
 
 
+def networks(*sites: str, more: str = "") -> bytes:
+    """A network configuration of sites, which `site` makes, and perhaps of more."""
+    inner = f"{more}<VirtualNetworkSites>{''.join(sites)}</VirtualNetworkSites>"
+    namespace = "http://schemas.microsoft.com/ServiceHosting/2011/07/NetworkConfiguration"
+    configuration = f"<VirtualNetworkConfiguration>{inner}</VirtualNetworkConfiguration>"
+    return f'<NetworkConfiguration xmlns="{namespace}">{configuration}</NetworkConfiguration>'.encode()
+
+
+def site(
+    name: str = "net",
+    *subnets: str,
+    prefix: str = "10.0.0.0/8",
+    place: str = 'Location="West US"',
+    more: str = "",
+) -> str:
+    """A virtual network site; subnets are written as NAME=PREFIX."""
+    made = [
+        f'<Subnet name="{one}"><AddressPrefix>{space}</AddressPrefix></Subnet>'
+        for one, _, space in (subnet.partition("=") for subnet in subnets)
+    ]
+    return (
+        f'<VirtualNetworkSite name="{name}" {place}>'
+        f"<AddressSpace><AddressPrefix>{prefix}</AddressPrefix></AddressSpace>"
+        f"<Subnets>{''.join(made)}</Subnets>{more}</VirtualNetworkSite>"
+    )
+
+
 def disk(name: str, link: str, **values: Any) -> wire.Disk:
     return wire.only(wire.Disk, name=name, media_link=link, label=values.pop("label", name), **values)
 

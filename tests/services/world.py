@@ -86,7 +86,7 @@ class World:
         Names of placeholders have underscores for hyphens. The request goes through the codec and back.
         """
         operation = OPERATIONS[name]
-        if body is not None:
+        if body is not None and not isinstance(body, bytes):
             assert operation.request is not None
             body = decode(operation.request, encode(body, operation.request_root), strict=True)
         call = Call(

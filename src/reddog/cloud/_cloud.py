@@ -8,6 +8,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -130,12 +131,7 @@ class Cloud:
             networks=blocks_of(settings.data_dir),
             boot_id=boot_id(settings),
             scratch=settings.storage_dir / ".copies",
-            quotas=Quotas(
-                settings.max_cores,
-                settings.max_hosted_services,
-                settings.max_storage_accounts,
-                settings.max_reserved_ips,
-            ),
+            quotas=Quotas(**{limit.name: getattr(settings, f"max_{limit.name}") for limit in fields(Quotas)}),
             engine=EngineSettings(retention=3600.0 * settings.operation_retention),
         )
 

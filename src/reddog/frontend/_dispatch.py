@@ -31,6 +31,7 @@ from reddog.wire import (
 LOCK_PATIENCE = 10.0  # seconds to wait for another operation's end before a change is refused
 LOCK_POLLS = (0.02, 0.5)  # seconds between two looks at a lock, at first and in the end
 WORKERS = 32
+XML = "application/xml; charset=utf-8"
 MOST_KEPT = 8 << 20  # bytes of answers
 KEPT_OVERHEAD = 1000  # bytes, about, of an answer besides its body
 LIST_SUBSCRIPTIONS = "subscriptions"  # the only path that is no subscription's
@@ -60,6 +61,7 @@ class Answer:
     status: int
     body: bytes | Iterator[bytes] = b""
     location: str | None = None
+    content_type: str = XML
 
 
 class Dispatcher:
@@ -130,7 +132,8 @@ class Dispatcher:
         body = reply.body
         if isinstance(body, WireType):
             body = encode(body, reply.root, response=True)
-        answer = Answer(reply.status or match.operation.success, body or b"", reply.location)
+        status = reply.status or match.operation.success
+        answer = Answer(status, body or b"", reply.location, reply.content_type or XML)
         if reply.lasting:
             self._kept.keep(request, answer, stored)
         return answer
@@ -212,6 +215,8 @@ def check_version(version: str | None) -> None:
 
 def conflict(locked: Locked) -> ServiceError:
     """The refusal of a change to something that another operation holds."""
+    if locked.kind == "network_configuration":
+        return errors.NETWORK_CONFIGURATION_LOCKED()
     if locked.kind in _SERVICE_KINDS or not locked.operation_id:
         return errors.HOSTED_SERVICE_LOCKED()
     return errors.DEPLOYMENT_LOCKED(request_id=locked.operation_id)
@@ -232,9 +237,10 @@ def _call(request: Request, match: Match) -> Call:
 
 
 def _decoded(request: Request, operation: RestOperation) -> Any:
-    expected = operation.request
-    if expected is None:
+    if not operation.request_root:
         return None
     if not request.body:
         raise errors.BODY_REQUIRED(root=operation.request_root)
-    return decode(expected, request.body, strict=True)
+    if operation.request is None:
+        return request.body
+    return decode(operation.request, request.body, strict=True)

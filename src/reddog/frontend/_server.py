@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from reddog.frontend._access import Access, thumbprint_of
-from reddog.frontend._dispatch import Answer, Dispatcher, Request
+from reddog.frontend._dispatch import XML, Answer, Dispatcher, Request
 from reddog.frontend._log import RequestLog
 from reddog.wire import ServiceError, errors
 
@@ -30,7 +30,6 @@ _HEADERS = {
     "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
     "x-ms-servedbyregion": "uswest",
 }
-_XML = "application/xml; charset=utf-8"
 log = logging.getLogger("reddog.frontend")
 
 
@@ -158,7 +157,7 @@ class FrontEnd:
         if answer.location is not None:
             headers["Location"] = answer.location
         if answer.body:
-            headers["Content-Type"] = _XML
+            headers["Content-Type"] = answer.content_type
         if not isinstance(answer.body, bytes):
             return await self._stream(request, answer.body, answer.status, headers)
         response = web.Response(status=answer.status, headers=headers, body=answer.body)
@@ -206,7 +205,7 @@ class _Connection(web.RequestHandler):
         request_id = os.urandom(16).hex()
         log.info("A request from %s was refused: %s (%s)", request.remote, type(exc).__name__, request_id)
         failure = errors.INVALID_REQUEST(detail=(message or "").partition("\n")[0].rstrip(":"))
-        headers = {**_HEADERS, "x-ms-request-id": request_id, "Content-Type": _XML}
+        headers = {**_HEADERS, "x-ms-request-id": request_id, "Content-Type": XML}
         response = web.Response(status=failure.status, headers=headers, body=failure.to_xml())
         response.force_close()
         return response

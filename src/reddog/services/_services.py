@@ -36,6 +36,7 @@ from reddog.services.roles import Roles
 from reddog.services.service_certificates import ServiceCertificates
 from reddog.services.storage_accounts import StorageAccountReconciler, StorageAccounts
 from reddog.services.subscriptions import Subscriptions
+from reddog.services.virtual_networks import VirtualNetworks
 from reddog.services.vm_images import VMImageReconciler, VMImagesService
 from reddog.storage import Storage
 from reddog.store import Store
@@ -177,6 +178,7 @@ class Services:
             images,
             VMImagesService(engine, media),
             ImagePublishing(engine, images.require, vm_images.require),
+            VirtualNetworks(engine, quotas),
             ReservedIPs(engine, settings.networks, quotas),
             deployments,
             Roles(engine, planner, view, media, images, quotas),

@@ -142,7 +142,7 @@ class AffinityGroups:
         return Reply()
 
     def delete(self, call: Call) -> Reply:
-        """Delete Affinity Group. ConflictError: services or accounts are in it."""
+        """Delete Affinity Group. ConflictError: services, accounts or networks are in it."""
         if not _NAME.fullmatch(call.params["name"]):
             raise errors.INVALID_AFFINITY_GROUP_NAME()
 
@@ -150,7 +150,7 @@ class AffinityGroups:
             row = _owned(tx, call)
             users = [
                 f"{kind.replace('_', ' ')} {member.goal['name']}"
-                for kind in ("hosted_service", "storage_account")
+                for kind in ("hosted_service", "storage_account", "virtual_network_site")
                 for member in _members(tx, kind, row)
             ]
             if users:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from reddog.engine import Engine, Reader, Ref, Resource, Tx
-from reddog.services import _media, _rules, _virtual_ips, disks, reserved_ips
+from reddog.services import _media, _rules, _virtual_ips, disks, reserved_ips, virtual_networks
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._role_plan import Place, RolePlan, RolePlanner
@@ -150,7 +150,9 @@ class Deployments:
             raise errors.INVALID_ELEMENT(element="DeploymentSlot", expected="Production or Staging")
         name = _rules.check_resource_name(body.name, "a deployment")
         if body.virtual_network_name:
-            raise errors.VIRTUAL_NETWORK_NOT_FOUND(name=body.virtual_network_name)
+            wanted = body.virtual_network_name
+            self._read(lambda reader: virtual_networks.require(reader, call.subscription, wanted))
+            raise errors.NOT_SUPPORTED(operation="Create Virtual Machine Deployment in a virtual network")
         _rules.check_label(body.label)
         if not body.role_list:
             raise errors.MISSING_ELEMENT(element="Role", parent="RoleList")

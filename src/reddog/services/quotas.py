@@ -17,25 +17,33 @@ class Quotas:
     hosted_services: int = 20
     storage_accounts: int = 100
     reserved_ips: int = 20
+    virtual_network_sites: int = 50
+    local_network_sites: int = 20
+    dns_servers: int = 20
 
     def check_count(self, reader: Reader, subscription: str, kind: str) -> None:
         """Refuse one more resource of a kind (`hosted_service`, `storage_account`, `reserved_ip`).
 
         :raises ServiceError: ConflictError; the limit is reached.
         """
-        limit, used = getattr(self, f"{kind}s"), reader.count(kind, subscription)
-        if used >= limit:
-            what = kind.replace("_", " ") + "s"
-            raise errors.QUOTA_EXCEEDED(what=what, limit=limit, used=used, wanted=1)
+        self.check(f"{kind}s", reader.count(kind, subscription), 1)
 
     def check_cores(self, reader: Reader, subscription: str, wanted: int) -> None:
         """Refuse so many more cores.
 
         :raises ServiceError: ConflictError; the limit would be passed.
         """
-        used = cores_of(reader, subscription)
-        if wanted > 0 and used + wanted > self.cores:
-            raise errors.QUOTA_EXCEEDED(what="cores", limit=self.cores, used=used, wanted=wanted)
+        self.check("cores", cores_of(reader, subscription), wanted)
+
+    def check(self, name: str, used: int, wanted: int) -> None:
+        """Refuse more of what a limit is for; less is never refused.
+
+        :raises ServiceError: ConflictError; the limit would be passed.
+        """
+        limit = getattr(self, name)
+        if wanted > 0 and used + wanted > limit:
+            what = name.replace("_", " ")
+            raise errors.QUOTA_EXCEEDED(what=what, limit=limit, used=used, wanted=wanted)
 
 
 NO_QUOTAS = Quotas(*(sys.maxsize for _ in fields(Quotas)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reddog.engine import Engine, Reader
-from reddog.services import _rules
+from reddog.services import _rules, virtual_networks
 from reddog.services._call import Call, Handler, Reply
 from reddog.services.quotas import Quotas, cores_of
 from reddog.wire import Subscription, errors, only
@@ -13,9 +13,6 @@ from reddog.wire import Subscriptions as SubscriptionList
 
 KIND = "subscription"
 LIMITS = {
-    "max_virtual_network_sites": 50,
-    "max_local_network_sites": 20,
-    "max_dns_servers": 20,
     "max_public_ip_count": 5,
     "max_network_security_groups": 100,
     "max_network_security_rules_per_group": 200,
@@ -63,6 +60,11 @@ class Subscriptions:
             max_storage_accounts=self._quotas.storage_accounts,
             max_hosted_services=self._quotas.hosted_services,
             max_reserved_ips=self._quotas.reserved_ips,
+            max_virtual_network_sites=self._quotas.virtual_network_sites,
+            max_local_network_sites=self._quotas.local_network_sites,
+            max_dns_servers=self._quotas.dns_servers,
+            current_virtual_network_sites=reader.count(virtual_networks.SITE, subscription) or None,
+            current_dns_servers=virtual_networks.dns_servers_of(reader, subscription) or None,
             current_core_count=cores_of(reader, subscription),
             current_hosted_services=reader.count("hosted_service", subscription),
             current_storage_accounts=reader.count("storage_account", subscription),

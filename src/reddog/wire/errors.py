@@ -276,6 +276,19 @@ RESERVED_IP_NOT_ASSOCIATED = _bad(
 )
 VIRTUAL_NETWORK_NOT_FOUND = _bad("The virtual network {name} does not exist.")
 
+VIRTUAL_NETWORK_IN_USE = _bad(
+    "The virtual network {name} is in use by the deployment {deployment}: it cannot be removed, nor lose its place or "
+    "a subnet. Delete the deployment first."
+)
+NETWORK_CONFIGURATION_NOT_FOUND = _missing("Network configuration does not exist.")
+NETWORK_CONFIGURATION_LOCKED = _conflict(
+    "An update to your network configuration is currently underway. Please try this operation again later."
+)
+NETWORK_CONFIGURATION_SCHEMA = _bad(
+    "XML Schema validation error in network configuration at line {line},{column}. {detail}"
+)
+INVALID_NETWORK_CONFIGURATION = _bad("The network configuration is not valid: {detail}.")
+
 # -- Storage accounts ------------------------------------------------------------------------------------
 STORAGE_ACCOUNT_NOT_FOUND = _missing("The storage account '{name}' was not found.")
 INVALID_STORAGE_ACCOUNT_NAME = _bad(
