@@ -41,6 +41,7 @@ def main() -> None:
     suffix = secrets.token_hex(3)
     service, account, password = f"tour-{suffix}", f"tour{suffix}", secrets.token_urlsafe(12)
 
+    say(f"The cloud answers at https://{profile.management_host}")
     look_around(sms)
     blob_endpoint = create_storage_account(sms, account)
     create_virtual_machine(sms, service, f"{blob_endpoint}vhds/{service}.vhd", password)
@@ -63,7 +64,7 @@ def look_around(sms: ServiceManagementService) -> None:
 def create_storage_account(sms: ServiceManagementService, account: str) -> str:
     say(f"Creating storage account {account}")
     result = sms.create_storage_account(account, "made by the tour", account, location=LOCATION)
-    sms.wait_for_operation_status(result.request_id, progress_callback=None)
+    wait_until_done(sms, result.request_id)
     properties = sms.get_storage_account_properties(account).storage_service_properties
     return str(properties.endpoints[0])
 
@@ -88,7 +89,14 @@ def create_virtual_machine(
         network_config=network,
         role_size="Small",
     )
-    sms.wait_for_operation_status(result.request_id, timeout=300, sleep_interval=1, progress_callback=None)
+    wait_until_done(sms, result.request_id)
+
+
+def wait_until_done(sms: ServiceManagementService, request_id: str) -> None:
+    """Wait for an operation without the dots that the SDK prints unless it is told not to."""
+    sms.wait_for_operation_status(
+        request_id, timeout=300, sleep_interval=1, progress_callback=None, success_callback=None
+    )
 
 
 def wait_until_ready(sms: ServiceManagementService, service: str, timeout: float = 300.0) -> tuple[str, str]:
@@ -124,7 +132,7 @@ def log_in(address: str, port: str, password: str) -> None:
 def clean_up(sms: ServiceManagementService, service: str, account: str) -> None:
     say("Removing everything again")
     result = sms.delete_hosted_service(service, complete=True)
-    sms.wait_for_operation_status(result.request_id, progress_callback=None)
+    wait_until_done(sms, result.request_id)
     sms.delete_storage_account(account)
 
 
