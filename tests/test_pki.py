@@ -223,6 +223,35 @@ def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, name: str, damage
     context.load_cert_chain(authority.server_certificate)
 
 
+def kept(directory: Path) -> pki.Certificate:
+    return pki.keep_management_certificate(
+        directory / "admin.pem", directory / "admin.cer", common_name="admin"
+    )
+
+
+def test_a_management_certificate_is_made_once_and_kept(tmp_path: Path) -> None:
+    first = kept(tmp_path)
+    (tmp_path / "admin.cer").unlink()
+    assert kept(tmp_path).thumbprint == first.thumbprint
+    assert (tmp_path / "admin.cer").read_bytes() == first.der
+
+
+@pytest.mark.parametrize("days", [20, 0], ids=["nearly expired", "expired"])
+def test_a_management_certificate_at_its_end_is_renewed(tmp_path: Path, days: int) -> None:
+    files = tmp_path / "admin.pem", tmp_path / "admin.cer"
+    old = pki.create_management_certificate(*files, common_name="admin", days=days)
+    assert kept(tmp_path).thumbprint != old.thumbprint
+    assert kept(tmp_path).not_after > datetime.now(UTC) + timedelta(days=700)
+
+
+@pytest.mark.parametrize("damage", [b"", b"garbage", b"-----BEGIN CERTIFICATE-----\n"])
+def test_a_management_certificate_that_is_damaged_is_made_again(tmp_path: Path, damage: bytes) -> None:
+    old = kept(tmp_path)
+    (tmp_path / "admin.pem").write_bytes(damage)
+    assert kept(tmp_path).thumbprint != old.thumbprint
+    assert pki.load_certificate(tmp_path / "admin.pem") == pki.load_certificate(tmp_path / "admin.cer")
+
+
 # -- Publish settings -------------------------------------------------------------------------------------
 def test_publish_settings_hold_the_certificate_and_its_key(made: Made, tmp_path: Path) -> None:
     path = tmp_path / "my.publishsettings"

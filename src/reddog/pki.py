@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ _AUTHORITY_DAYS = 3650
 _SERVER_DAYS = 397
 _RENEW_BEFORE = timedelta(days=30)
 _BACKDATED = timedelta(hours=1)  # clocks of other machines may be late
+log = logging.getLogger("reddog.pki")
 _MAKE_ANOTHER = "Make another one with: reddog cert create"
 
 
@@ -80,6 +82,29 @@ def create_management_certificate(
     _write_private(pem, _key_pem(key) + signed.public_bytes(serialization.Encoding.PEM))
     cer.write_bytes(signed.public_bytes(serialization.Encoding.DER))
     return _described(signed)
+
+
+def keep_management_certificate(pem: Path, cer: Path, *, common_name: str) -> Certificate:
+    """The management certificate in these files; a new one if there is none, or none that works for another month.
+
+    What is lost, damaged, or of another time than this machine's clock tells is made anew, as `Authority` does.
+
+    Raises:
+        OSError: A file cannot be read or written.
+    """
+    try:
+        certificate, key = _load(pem), _load_key(pem)
+        if _is_fresh(certificate) and certificate.public_key() == key.public_key():
+            found = _described(certificate)
+            if not cer.exists() or cer.read_bytes() != found.der:
+                _write(cer, found.der, 0o644)
+            return found
+        log.warning("%s is not valid now, or soon will not be: a new certificate is made.", pem)
+    except FileNotFoundError:
+        pass
+    except (ValueError, TypeError):
+        log.warning("%s does not hold a key and its certificate: new ones are made.", pem)
+    return create_management_certificate(pem, cer, common_name=common_name)
 
 
 def load_certificate(source: Path | bytes) -> Certificate:

@@ -136,11 +136,9 @@ class Cloud:
         )
 
     def _administrator(self) -> pki.Certificate:
-        """The management certificate that ``reddog up`` makes once."""
+        """The management certificate that ``reddog up`` makes, and renews."""
         pem, cer = self._administrator_files()
-        if not pem.exists() or not cer.exists():
-            return pki.create_management_certificate(pem, cer, common_name="reddog administrator")
-        return pki.load_certificate(cer)
+        return pki.keep_management_certificate(pem, cer, common_name="reddog administrator")
 
     def _administrator_files(self) -> tuple[Path, Path]:
         directory = self._settings.pki_dir
