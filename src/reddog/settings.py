@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -9,6 +10,14 @@ from pathlib import Path
 from typing import Any
 
 FABRICS = ("qemu", "simulated")
+_RANGES = {
+    "port": (0, 65535),
+    "storage_port": (0, 65533),
+    "operation_retention": (1, 1_000_000),
+    **dict.fromkeys(("max_cores", "max_hosted_services", "max_storage_accounts"), (0, 1_000_000)),
+    "max_reserved_ips": (0, 1_000_000),
+}
+_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 
 
 class SettingsError(ValueError):
@@ -76,20 +85,26 @@ class Settings:
 def load(data_dir: Path, **options: Any) -> Settings:
     """Settings from ``data_dir/reddog.toml``, if there, overridden by the options that are not ``None``.
 
-    :raises SettingsError: the file is not TOML, names an unknown setting, or a value has the wrong type.
+    :raises SettingsError: the file cannot be read, is not TOML, names an unknown setting, or holds a value of the
+        wrong type or out of its range.
     """
     path = data_dir / "reddog.toml"
-    values = _read(path) if path.exists() else {}
     given = {name: value for name, value in options.items() if value is not None}
-    settings = replace(Settings(data_dir), **{**_checked(values, path), **given})
-    if settings.fabric not in FABRICS:
-        raise SettingsError(f"fabric must be one of {', '.join(FABRICS)}, not {settings.fabric!r}.")
-    return settings
+    for name, value in given.items():
+        if wanted := _wanted(name, value):
+            raise SettingsError(f"{name} must be {wanted}, not {value!r}.")
+    return replace(Settings(data_dir), **{**_checked(_read(path), path), **given})
 
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SettingsError(
+            f"{path} cannot be read ({error.strerror}). Make it readable, or move it away to use the defaults."
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path} is not valid TOML ({error}). Correct it, or move it away to use the defaults."
@@ -108,4 +123,18 @@ def _checked(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
             raise SettingsError(
                 f"{path}: {name} must be of type {expected.__name__}, not {type(value).__name__}."
             )
+        if wanted := _wanted(name, value):
+            raise SettingsError(f"{path}: {name} must be {wanted}, not {value!r}.")
     return dict(values)
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What a setting must be; nothing if it is."""
+    if name in _RANGES:
+        least, most = _RANGES[name]
+        return "" if least <= value <= most else f"from {least} to {most}"
+    if name == "fabric":
+        return "" if value in FABRICS else f"one of {', '.join(FABRICS)}"
+    if name == "storage_domain":
+        return "" if _DOMAIN.fullmatch(value) else "a domain name in lower case, such as core.localhost"
+    return "" if value else "an address of this machine, such as 127.0.0.1"

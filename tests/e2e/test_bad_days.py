@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -147,6 +148,25 @@ def test_a_full_disk_is_told_before_anything_is_written(home: Home, tmp_path: Pa
     assert not (home.data_dir / "cloud.db").exists()
 
 
+def test_a_thousand_idle_connections_leave_room_for_more(home: Home) -> None:
+    """With no more open files than most systems allow at first."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 3000:
+        pytest.skip("this process may not open 3000 files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        summary = json.loads(home.up().stdout)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3000, hard))
+        host, port = summary["management_host"].split(":")
+        idle = [socket.create_connection((host, int(port)), timeout=10) for _ in range(1000)]
+        answer = ask(summary, summary["certificate"])
+        for connection in idle:
+            connection.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert answer.status_code == 200
+
+
 def test_two_clouds_cannot_share_a_data_directory(home: Home) -> None:
     assert home.up().returncode == 0
     refused = home.up()
@@ -170,6 +190,10 @@ def test_two_clouds_cannot_share_a_data_directory(home: Home) -> None:
         ("prot = 8443", "unknown setting 'prot'"),
         ('port = "8443"', "port must be of type int"),
         ('fabric = "hyperv"', "fabric must be one of"),
+        ("port = 65536", "port must be from 0 to 65535"),
+        ('storage_domain = "no domain"', "must be a domain name"),
+        ("operation_retention = 0", "must be from 1"),
+        ('host = ""', "must be an address"),
     ],
 )
 def test_a_configuration_that_is_wrong_is_told_with_its_place(home: Home, text: str, said: str) -> None:
@@ -178,6 +202,14 @@ def test_a_configuration_that_is_wrong_is_told_with_its_place(home: Home, text: 
     refused = home.reddog("up", "--detach")
     assert refused.returncode == 1
     assert said in refused.stderr
+    leaves_nothing(home)
+
+
+def test_a_configuration_that_cannot_be_read_is_told(home: Home) -> None:
+    (home.data_dir / "reddog.toml").mkdir(parents=True)
+    refused = home.reddog("up", "--detach")
+    assert refused.returncode == 1
+    assert "reddog.toml cannot be read" in refused.stderr
     leaves_nothing(home)
 
 
@@ -201,6 +233,19 @@ def test_damaged_server_certificates_are_made_anew(home: Home) -> None:
     for name in ("server.pem", "ca.pem"):
         (home.data_dir / "pki" / name).write_text("damaged")
     assert home.up().returncode == 0
+    assert home.reddog("image", "list").returncode == 0
+
+
+@pytest.mark.parametrize("what", ["garbage", "expired"])
+def test_the_clouds_own_management_certificate_is_made_anew(home: Home, what: str) -> None:
+    before = json.loads(home.up().stdout)
+    assert home.reddog("down").returncode == 0
+    pem = home.data_dir / "pki" / "admin.pem"
+    if what == "expired":
+        make_certificate(pem, "rsa:2048")
+    else:
+        pem.write_bytes(os.urandom(200))
+    assert json.loads(home.up().stdout) == before
     assert home.reddog("image", "list").returncode == 0
 
 
@@ -237,15 +282,20 @@ def test_an_expired_certificate_is_refused_in_words(home: Home, tmp_path: Path) 
     sms = ServiceManagementService(summary["subscription_id"], str(pem), host=summary["management_host"])
     with pytest.raises(Exception, match="expired on 2011-01-01"):  # the SDK sees it by itself
         sms.list_locations()
-    refused = requests.get(
+    refused = ask(summary, str(pem))
+    assert refused.status_code == 403
+    assert "valid from 2010-01-01 to 2011-01-01" in refused.text
+
+
+def ask(summary: dict[str, Any], certificate: str) -> requests.Response:
+    """Ask for the locations without the SDK."""
+    return requests.get(
         f"https://{summary['management_host']}/{summary['subscription_id']}/locations",
         headers={"x-ms-version": "2014-10-01"},
-        cert=str(pem),
+        cert=certificate,
         verify=summary["ca_certificate"],
         timeout=10,
     )
-    assert refused.status_code == 403
-    assert "valid from 2010-01-01 to 2011-01-01" in refused.text
 
 
 # -- VHDs and media links --------------------------------------------------------------------------------

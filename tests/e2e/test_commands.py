@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.e2e.conftest import CloudStarter, RunningCloud
+from tests.e2e.conftest import CloudStarter, RunningCloud, own_ports
 
 from azure.servicemanagement import ServiceManagementService
 
@@ -45,6 +47,40 @@ def test_status_comes_in_every_form(cloud: RunningCloud) -> None:
 def test_wrong_arguments_end_with_2(cloud: RunningCloud) -> None:
     assert cloud.reddog("status", "--output", "xml", check=False).returncode == 2
     assert cloud.reddog("nonsense", check=False).returncode == 2
+
+
+def test_the_version_is_told(cloud: RunningCloud) -> None:
+    command = [sys.executable, "-m", "reddog.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, env=cloud.environment, check=True)
+    assert done.stdout == f"reddog {version('reddog')}\n"
+
+
+def test_what_the_cloud_writes_is_for_its_user_alone(start_cloud: CloudStarter) -> None:
+    cloud = start_cloud("simulated")
+    cloud.reddog("image", "list")
+    public = {"admin.cer", "ca.pem"}
+    open_to_others = [
+        str(path)
+        for path in cloud.data_dir.rglob("*")
+        if path.stat().st_mode & 0o077 and path.name not in public and not path.is_symlink()
+    ]
+    assert open_to_others == []
+
+
+def test_up_in_the_foreground_says_how_to_stop_it(tmp_path: Path, cloud: RunningCloud) -> None:
+    data_dir = tmp_path / "a cloud"
+    command = [sys.executable, "-m", "reddog.cli", "up", "--fabric", "simulated", *own_ports()]
+    environment = {**cloud.environment, "REDDOG_PROFILE": str(tmp_path / "profile.json")}
+    with subprocess.Popen(
+        [*command, "--data-dir", str(data_dir)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        last = next(line for line in process.stdout if line.startswith("Stop it with:"))
+        assert "Ctrl-C" in last
+        assert f"`reddog down --data-dir '{data_dir}'` stops them too" in last
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert not (data_dir / "running.json").exists()
 
 
 def test_what_is_not_there_ends_with_4(cloud: RunningCloud) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -12,10 +14,27 @@ from reddog.cli._output import CommandError, show_error
 
 app = typer.Typer(
     name="reddog",
-    help="The classic Azure Service Management API on your own machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"reddog {version('reddog')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """The classic Azure Service Management API on your own machine."""
+
+
 app.command()(_cloud_commands.up)
 app.command()(_cloud_commands.down)
 app.command()(_cloud_commands.status)

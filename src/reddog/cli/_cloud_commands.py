@@ -21,10 +21,22 @@ from reddog.settings import Settings, SettingsError, load
 Host = Annotated[
     str | None, typer.Option(help="Address to listen on; anything but loopback exposes the cloud.")
 ]
-Port = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of the management endpoint; 0: any.")]
+Port = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Port of the management endpoint; by default the last start's, else 8443, else a free one.",
+    ),
+]
 StoragePort = Annotated[
     int | None,
-    typer.Option(min=0, max=65533, help="Port of the blob endpoint; table and queue take the next two."),
+    typer.Option(
+        min=0,
+        max=65533,
+        help="Port of the blob endpoint, by default the last start's, else 10000, else a free one; table and queue "
+        "take the next two.",
+    ),
 ]
 
 
@@ -49,6 +61,7 @@ def up(
 ) -> None:
     """Start a cloud on this machine and print how to use it."""
     directory = resolve(data_dir)
+    _serve.keep_to_oneself()
     _data_dir.prepare(directory)
     settings = _settings(directory, host=host, port=port, storage_port=storage_port, fabric=fabric)
     if running := _running.find(directory):
@@ -168,8 +181,10 @@ def _announce(summary: Mapping[str, Any], output: Format, *, detached: bool) -> 
     show_record(summary, output)
     console.print("\nTry it:\n")
     console.print(_snippet(summary), markup=False)
-    stop = "reddog down" if detached else f"Ctrl-C (virtual machines keep running; `{down}` stops them too)"
-    console.print(f"Stop it with: {stop}")
+    stop = f"reddog down{hint(Path(summary['data_dir']))}"
+    if not detached:
+        stop = f"Ctrl-C (virtual machines keep running; `{stop}` stops them too)"
+    console.print(f"Stop it with: {stop}", markup=False)
 
 
 def _snippet(summary: Mapping[str, Any]) -> str:

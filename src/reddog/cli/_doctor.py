@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import resource
 import shutil
@@ -17,9 +18,10 @@ from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, Format, show_rows
 from reddog.settings import Settings, SettingsError, load
 
+_EMULATED = "Machines are emulated (TCG), which is slower."
 Verdict = Literal["ok", "note", "problem"]
 ENOUGH_SPACE = 2 << 30  # bytes: an image, its packages, and a few disks
-ENOUGH_FILES = 1024
+ENOUGH_FILES = 4096
 SOON = timedelta(days=30)
 IMAGE_TOOLS = {
     "apt-get": "apt",
@@ -93,13 +95,17 @@ def _accelerator() -> Finding:
         return Finding("Acceleration", "note", "unknown, as there is no QEMU")
     if chosen == "kvm":
         return Finding("Acceleration", "ok", "KVM works (a boot sector ran under it)")
-    why = (
-        "/dev/kvm is there, but no guest boots under it"
-        if Path("/dev/kvm").exists()
-        else "there is no /dev/kvm"
-    )
-    remedy = "Machines are emulated (TCG), which is slower. On real hardware: add yourself to the group kvm."
-    return Finding("Acceleration", "note", f"KVM is not used: {why}", remedy)
+    why, remedy = _without_kvm(Path("/dev/kvm"))
+    return Finding("Acceleration", "note", f"KVM is not used: {why}", f"{_EMULATED} {remedy}")
+
+
+def _without_kvm(device: Path) -> tuple[str, str]:
+    """Why KVM does not work, and what may help."""
+    if not device.exists():
+        return f"there is no {device}", "Switch virtualization on in the firmware, or nested virtualization."
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"you may not open {device}", f"Join its group: sudo usermod -aG kvm {getpass.getuser()}"
+    return f"{device} is there, but no guest boots under it", "Nested virtualization is often incomplete."
 
 
 def _image_tools() -> Finding:
@@ -133,12 +139,15 @@ def _ipv6() -> Finding:
 
 
 def _files() -> Finding:
-    limit, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit < ENOUGH_FILES:
-        return Finding(
-            "Open files", "note", f"{limit} at a time (up to {highest})", f"ulimit -n {ENOUGH_FILES}"
+    _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)  # the cloud raises its own limit up to this
+    if highest == resource.RLIM_INFINITY:
+        return Finding("Open files", "ok", "as many as are wanted")
+    if highest < ENOUGH_FILES:
+        remedy = (
+            f"As root: ulimit -Hn {ENOUGH_FILES} (or in /etc/security/limits.conf), for many connections."
         )
-    return Finding("Open files", "ok", f"{limit} at a time")
+        return Finding("Open files", "note", f"{highest} at a time", remedy)
+    return Finding("Open files", "ok", f"{highest} at a time")
 
 
 def _storage_names() -> Finding:
@@ -188,11 +197,15 @@ def _certificate(data_dir: Path) -> Finding:
     try:
         certificate = pki.load_certificate(path)
     except pki.CertificateError as error:
-        return Finding("Certificate", "problem", error.message, error.remedy)
+        return Finding(
+            "Certificate", "problem", error.message, "The next start of the cloud makes a new one."
+        )
     now = datetime.now(UTC)
     text = f"valid from {certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
     if now < certificate.not_before:
-        return Finding("Certificate", "problem", text, "Set this machine's clock: it is before that.")
+        return Finding(
+            "Certificate", "problem", text, "Is this machine's clock right? The next start makes a new one."
+        )
     if now > certificate.not_after - SOON:
-        return Finding("Certificate", "problem", text, "Make a new one: reddog cert create, reddog cert add.")
+        return Finding("Certificate", "problem", text, "The next start of the cloud makes a new one.")
     return Finding("Certificate", "ok", text)

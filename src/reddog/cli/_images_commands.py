@@ -116,7 +116,8 @@ def _local(media_link: str, running: _running.RunningCloud) -> tuple[str, str]:
     try:
         address = parse_url(media_link, (running.summary["storage_domain"], AZURE_DOMAIN))
     except BlobUrlError as error:
-        raise CommandError(error.message, "`reddog status` shows the blob endpoint.") from None
+        example = f"{running.summary['blob_endpoint']}/ACCOUNT/CONTAINER/NAME.vhd"
+        raise CommandError(error.message, f"In this cloud, blobs are at {example}") from None
     path = quote(f"{address.account}/{address.container}/{address.blob}")
     return f"{running.summary['blob_endpoint']}/{path}", address.account
 

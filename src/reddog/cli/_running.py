@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reddog.cli._options import hint
 from reddog.cli._output import CommandError, ExitCode
 
 
@@ -57,7 +58,7 @@ def require(data_dir: Path) -> RunningCloud:
     if running is None:
         raise CommandError(
             f"No cloud is running on {data_dir}.",
-            "Start one with: reddog up (add --data-dir for another directory).",
+            f"Start one with: reddog up{hint(data_dir)}",
             ExitCode.NOT_RUNNING,
         )
     return running
