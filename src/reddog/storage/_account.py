@@ -17,9 +17,11 @@ from reddog.sparse import copy_sparse
 from reddog.storage import _leases
 from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, NoSpace, replaced_meanwhile
 from reddog.storage._index import Blob, Container, Index
+from reddog.storage._queues import QueueStore
 
 _KEYS = "account.json"
 _INDEX = "index.db"
+_QUEUES = "queues.db"
 _DATA = "data"
 
 
@@ -58,6 +60,7 @@ class Account:
         self._locks: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
         self._locks_gate = threading.Lock()
         self.index = Index(directory / _INDEX, name)
+        self.queues = QueueStore(directory / _QUEUES, name)
         self._clean()
 
     @classmethod
@@ -83,8 +86,9 @@ class Account:
             self._keys = keys
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the databases."""
         self.index.close()
+        self.queues.close()
 
     def remove(self) -> None:
         """Delete the account with everything in it. It is gone at once, whatever happens meanwhile."""

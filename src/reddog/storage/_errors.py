@@ -61,6 +61,20 @@ class BlobExists(StorageError):  # noqa: N818
         super().__init__("BlobAlreadyExists", 409, "The specified blob already exists.")
 
 
+class QueueNotFound(StorageError):  # noqa: N818
+    """There is no such queue."""
+
+    def __init__(self) -> None:
+        super().__init__("QueueNotFound", 404, "The specified queue does not exist.")
+
+
+class MessageNotFound(StorageError):  # noqa: N818
+    """There is no such message, or somebody else has got it meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("MessageNotFound", 404, "The specified message does not exist.")
+
+
 class LeaseConflict(StorageError):  # noqa: N818
     """Somebody else holds a lease."""
 
@@ -91,6 +105,19 @@ def bad_query(name: str, value: str) -> StorageError:
     shown = value if len(value) < 100 else value[:100] + "..."
     message = f"The value {shown!r} of the query parameter {name} is not valid."
     return StorageError("InvalidQueryParameterValue", 400, message)
+
+
+def out_of_range(name: str, value: str, least: int, most: int) -> StorageError:
+    """A query parameter has a number that it may not have."""
+    text = "One of the query parameters specified in the request URI is outside the permissible range."
+    message = f"{text} {name} is {value[:20]}; it may be {least} to {most}."
+    return StorageError("OutOfRangeQueryParameterValue", 400, message)
+
+
+def pop_receipt_mismatch() -> StorageError:
+    """A pop receipt is none of this message's."""
+    message = "The specified pop receipt did not match the pop receipt for a dequeued message."
+    return StorageError("PopReceiptMismatch", 400, message)
 
 
 def wrong_type() -> StorageError:
