@@ -38,6 +38,7 @@ _SAS_PARAMETERS = (
     *_RESPONSE_OVERRIDES,
 )
 _CONTROL = re.compile(r"[\0-\x1f\x7f]")
+_TOO_FINE = re.compile(r"(\.\d{6})\d+")  # .NET and JavaScript clients write seven digits
 _TIME_FORMATS = (
     *("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S.%fZ"),
     *("%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"),
@@ -376,9 +377,10 @@ def _check_bounds(request: web.Request, terms: Mapping[str, str]) -> None:
 
 
 def _moment(text: str) -> datetime:
+    known = _TOO_FINE.sub(r"\1", unquote(text))
     for form in _TIME_FORMATS:
         try:
-            found = datetime.strptime(unquote(text), form)
+            found = datetime.strptime(known, form)
         except ValueError:
             continue
         return found if found.tzinfo else found.replace(tzinfo=UTC)
