@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.queue import QueueClient, QueueServiceClient
 
 from reddog.storage import Storage
 
@@ -43,6 +44,11 @@ class Server:
     def client(self, credential: object = "", account: str = "acct") -> BlobServiceClient:
         key = self.keys[0] if credential == "" else credential
         return BlobServiceClient(self.url(account), credential=key, retry_total=0)
+
+    def queues(self, credential: object = "", account: str = "acct") -> QueueServiceClient:
+        key = self.keys[0] if credential == "" else credential
+        url = f"http://127.0.0.1:{self.ports['queue']}/{account}"
+        return QueueServiceClient(url, credential=key, retry_total=0)
 
     def files(self) -> set[Path]:
         """The files that hold bytes of blobs and blocks."""
@@ -110,3 +116,9 @@ def service(server: Server) -> Iterator[BlobServiceClient]:
 @pytest.fixture
 def container(service: BlobServiceClient) -> ContainerClient:
     return service.create_container("things")
+
+
+@pytest.fixture
+def queue(server: Server) -> Iterator[QueueClient]:
+    with server.queues() as client:
+        yield client.create_queue("queue")

@@ -7,12 +7,13 @@ from aiohttp import web
 from reddog.storage._blob_service import BlobService
 from reddog.storage._errors import StorageError, not_available
 from reddog.storage._front import AccountFinder, Front, Operation, Service
+from reddog.storage._queue_service import QueueService
 from reddog.storage._request import StorageRequest
 
 
 def applications(find: AccountFinder, domains: tuple[str, ...]) -> dict[str, web.Application]:
     """The services by name: blob, table, queue."""
-    blob, table, queue = BlobService(find, domains), _NoService("table"), _NoService("queue")
+    blob, table, queue = BlobService(find, domains), _NoService("table"), QueueService()
     return {
         "blob": Front(blob, find, domains).application(),
         "table": Front(table, find, domains).application(),
@@ -33,7 +34,5 @@ class _NoService(Service[StorageRequest]):
         raise not_available(f"The {self.kind} service")
 
     def refusal_body(self, request: web.Request, error: StorageError) -> web.Response:
-        if self.kind == "queue":
-            return super().refusal_body(request, error)
         body = {"odata.error": {"code": error.code, "message": {"lang": "en-US", "value": error.message}}}
         return web.json_response(body, status=error.status)
