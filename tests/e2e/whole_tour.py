@@ -443,12 +443,18 @@ def windows_machine(tour):
     tour.do("add_service_certificate", name, key["data"], "pfx", key["password"])
     tour.do("create_reserved_ip_address", "winip", None, WEST)
     disk = m.OSVirtualHardDisk("tourwindows", tour.blob("win.vhd"))
+    extension = m.ResourceExtensionReference("BGInfo", "Microsoft.Compute", "BGInfo", "1.*")
+    value = m.ResourceExtensionParameterValue()
+    value.key, value.value, value.type = "settings", "e30=", "Public"
+    extension.resource_extension_parameter_values.resource_extension_parameter_values.append(value)
     tour.do(
         "create_virtual_machine_deployment",
         *(name, name, "production", name, name, windows(key["thumbprint"]), disk),
         network_config=network(("rdp", "tcp", "3389", "3389"), ("winrm", "tcp", "5986", "5986")),
         role_size="Small",
         reserved_ip_name="winip",
+        provision_guest_agent=True,
+        resource_extension_references=[extension],
         watch=lambda: tour.instance(name, name),
     )
     tour.wait_for("ReadyRole", name, name)

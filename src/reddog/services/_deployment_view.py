@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from reddog.engine import Reader, Resource
 from reddog.fabric import ComputeDriver, MachineState
-from reddog.services import _media, _rules, _virtual_ips, disks
+from reddog.services import _media, _rules, _virtual_ips, disks, resource_extensions
 from reddog.services._role_reconciler import machine_id
 from reddog.wire import (
     ConfigurationSet,
@@ -120,6 +120,9 @@ class DeploymentView:
             host_name=seen.host_name or role.goal["host_name"],
             remote_access_certificate_thumbprint=host_key.replace(":", "") or None,
             guest_agent_status=_guest_agent(role, seen) if role.goal["provision_guest_agent"] else None,
+            resource_extension_status_list=None
+            if deallocated
+            else resource_extensions.statuses(role.goal["name"], role.goal.get("extensions", ())),
         )
 
     def status(self, role: Resource) -> str:
@@ -217,6 +220,7 @@ def _role(reader: Reader, row: Resource, address: str | None) -> dict[str, Any]:
         "os_version": "",
         "role_type": "PersistentVMRole",
         "configuration_sets": ConfigurationSets(_network(goal, address)),
+        "resource_extension_references": resource_extensions.shown(goal.get("extensions", ())),
         "availability_set_name": goal["availability_set"],
         "data_virtual_hard_disks": DataVirtualHardDisks(
             [shown_data_disk(one, rows[one["name"]]) for one in data]

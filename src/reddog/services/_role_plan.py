@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reddog.engine import Engine, Resource
-from reddog.services import _media, _provisioning, _rules, disks, vm_images
+from reddog.services import _media, _provisioning, _rules, disks, resource_extensions, vm_images
 from reddog.services._media import MediaLinks
 from reddog.services.os_images import ImageSource, OSImagesService, system
 from reddog.services.role_sizes import require_size
@@ -98,6 +98,9 @@ class RolePlanner:
             "host_name": configuration and _provisioning.host_name(configuration),
             "availability_set": role.availability_set_name or None,
             "provision_guest_agent": role.provision_guest_agent,
+            "extensions": resource_extensions.goal_of(
+                name, role.resource_extension_references or (), role.provision_guest_agent
+            ),
             "vm_image": role.vm_image_name or None,
             "label": role.label,
             "power": "started",

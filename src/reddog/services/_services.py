@@ -31,6 +31,7 @@ from reddog.services.operations import Operations
 from reddog.services.os_images import OSImageReconciler, OSImagesService, PlatformImage
 from reddog.services.quotas import Quotas
 from reddog.services.reserved_ips import ReservedIPs
+from reddog.services.resource_extensions import ResourceExtensionsService
 from reddog.services.role_sizes import RoleSizes
 from reddog.services.roles import Roles
 from reddog.services.service_certificates import ServiceCertificates
@@ -167,6 +168,7 @@ class Services:
             Locations(),
             RoleSizes(),
             OperatingSystems(),
+            ResourceExtensionsService(),
             Subscriptions(engine, quotas),
             Operations(engine),
             ManagementCertificates(engine, url, self._tell_of_certificates),

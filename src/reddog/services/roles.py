@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _media, _rules, deployments, disks, os_images, vm_images
+from reddog.services import _media, _rules, deployments, disks, os_images, resource_extensions, vm_images
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
@@ -91,7 +91,7 @@ class Roles:
         return Reply()
 
     def update(self, call: Call) -> Reply:
-        """Update Role: its endpoints at once, its size by a restart, its availability set.
+        """Update Role: its endpoints at once, its size by a restart, its availability set, guest agent and extensions.
 
         What the body leaves out stays as it is. NotImplemented: it lists data disks.
         """
@@ -106,6 +106,7 @@ class Roles:
 
         def change(tx: Tx) -> None:
             role = require_role(tx, call)
+            changes.update(_extensions(role, body))
             if size and len(role.goal["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
                 limit = require_size(size["size"]).max_data_disk_count
                 raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
@@ -303,6 +304,17 @@ def _role(reader: Reader, deployment: Resource, name: str) -> Resource:
 def lock_deployment(tx: Tx, call: Call) -> Resource:
     """Keep other operations away from the deployment that a call names."""
     return tx.lock(deployments.KIND, deployments.require(tx, call).key)
+
+
+def _extensions(role: Resource, body: Any) -> dict[str, Any]:
+    """What an update changes of a role's guest agent and extensions."""
+    agent = body.provision_guest_agent
+    agent = role.goal["provision_guest_agent"] if agent is None else agent
+    changes: dict[str, Any] = {"provision_guest_agent": agent}
+    if body.resource_extension_references is not None:
+        references = list(body.resource_extension_references)
+        changes["extensions"] = resource_extensions.goal_of(role.goal["name"], references, agent)
+    return changes
 
 
 def _started(goal: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:

@@ -252,6 +252,18 @@ PASSWORD_REQUIRED = _bad(
 CUSTOM_DATA_TOO_LARGE = _bad("CustomData holds {length} bytes; {limit} are allowed.")
 INVALID_ROLE_SIZE = _bad("The role size '{size}' does not exist. List Role Sizes names those that do.")
 TOO_MANY_DATA_DISKS = _bad("A role of size {size} takes {limit} data disks at the most.")
+EXTENSION_NOT_FOUND = _missing("The publisher {publisher} has no extension named {name}.")
+UNKNOWN_EXTENSION = _bad(
+    "The publisher '{publisher}' has no extension named '{name}'. List Resource Extensions names those that there are."
+)
+UNKNOWN_EXTENSION_VERSION = _bad(
+    "The extension {name} has no version {version}; the newest is {newest}. Write a version in full, or 1.* for the "
+    "newest that begins so."
+)
+EXTENSION_WITHOUT_AGENT = _bad(
+    "The role {role} has extensions, which the guest agent installs: ProvisionGuestAgent must not be false."
+)
+EXTENSION_TWICE = _bad("The role {role} refers to {name} twice.")
 DATA_DISK_NOT_FOUND = _missing("The role {role} has no data disk with the LUN {lun}.")
 INVALID_LUN = _bad("The LUN {lun} is in use in this role, or not between 0 and {highest}.")
 SERVICE_CERTIFICATE_NOT_FOUND = _bad(
