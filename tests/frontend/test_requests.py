@@ -25,6 +25,7 @@ CREATE = (
     '<CreateHostedService xmlns="http://schemas.microsoft.com/windowsazure"><ServiceName>web</ServiceName>'
     "<Label>d2Vi</Label><Location>West US</Location></CreateHostedService>"
 )
+SMUGGLED = b"POST / HTTP/1.1\r\nHost: x\r\n"
 
 
 def head(method: str, path: str, **headers: object) -> bytes:
@@ -214,6 +215,32 @@ async def test_a_client_that_goes_away_half_way_through_a_body_changes_nothing(
     assert (await endpoint.ask()).status == 200
 
 
+async def test_a_compressed_body_is_refused_by_name(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A few bytes could become many, and no client of the classic API sends any."""
+    seen = await endpoint.ask(
+        "/services/hostedservices", method="POST", body=b"123", headers={"Content-Encoding": "gzip"}
+    )
+    assert seen.status == 400
+    assert "Content-Encoding 'gzip' is not taken" in seen.body
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("dripping", [False, True], ids=["silent", "drop by drop"])
+async def test_a_client_that_sends_no_whole_request_is_let_go(start: StartEndpoint, dripping: bool) -> None:
+    endpoint = await start(keep_alive=0.5)
+    reader, writer = await endpoint.open()
+    writer.write(b"GET / HTTP/1.1\r\n")
+    closed = asyncio.ensure_future(reader.read())
+    while not closed.done():
+        if dripping:
+            writer.write(b"x-more: y\r\n")
+        await asyncio.wait([closed], timeout=0.1)
+    assert not closed.exception()
+    writer.transport.abort()
+
+
 # -- What is no HTTP --------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "text",
@@ -223,9 +250,27 @@ async def test_a_client_that_goes_away_half_way_through_a_body_changes_nothing(
         b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nx-long: " + b"x" * 20_000 + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nbad header\r\n\r\n",
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"x-one: more\r\n" * 20_000 + b"\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nx: y\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: x\n\n",
+        SMUGGLED + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        SMUGGLED + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n123456",
+        SMUGGLED + b"Content-Length: +5\r\n\r\n12345",
+        SMUGGLED + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        SMUGGLED + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
     ],
-    ids=["no request line", "version", "long line", "long header", "bad header", "two lengths"],
+    ids=[
+        *(
+            "no request line",
+            "version",
+            "long line",
+            "long header",
+            "bad header",
+            "many headers",
+            "folded header",
+        ),
+        *("bare line feeds", "two kinds of length", "two lengths", "odd length", "odd coding", "two codings"),
+    ],
 )
 async def test_what_is_no_http_is_answered_400_and_closed(
     endpoint: Endpoint, text: bytes, caplog: pytest.LogCaptureFixture

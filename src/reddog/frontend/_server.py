@@ -21,7 +21,7 @@ from reddog.wire import ServiceError, errors
 
 LARGEST_BODY = 4 << 20  # bytes; the largest request of the API, a certificate or custom data, is far smaller
 BODY_TIMEOUT = 60.0  # seconds for a body to arrive
-KEEP_ALIVE = 120.0  # seconds for which an idle connection is kept
+KEEP_ALIVE = 120.0  # seconds for the whole head of the next request to arrive
 LINGER = 2.0  # seconds in which a client that sends what nobody reads may take its answer
 SERVER = "1.0.0 (reddog) Microsoft-HTTPAPI/2.0"
 _HEADERS = {
@@ -43,6 +43,7 @@ class FrontEnd:
         dispatcher: Answers requests; it is closed with the front end.
         grace: Seconds for requests under way to end when the server stops.
         body_timeout: Seconds for a request's body to arrive.
+        keep_alive: Seconds for which a connection without a whole request is kept.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class FrontEnd:
         dispatcher: Dispatcher,
         grace: float = 10.0,
         body_timeout: float = BODY_TIMEOUT,
+        keep_alive: float = KEEP_ALIVE,
     ) -> None:
         self._host = host
         self.port = port
@@ -61,6 +63,7 @@ class FrontEnd:
         self._dispatcher = dispatcher
         self._grace = grace
         self._body_timeout = body_timeout
+        self._keep_alive = keep_alive
         self._log = RequestLog()
         self._parts = AsyncExitStack()
         self._stopping = False
@@ -70,7 +73,13 @@ class FrontEnd:
 
         :raises OSError: the address or the port cannot be had; nothing is left open.
         """
-        server = _Server(self._handle, keepalive_timeout=KEEP_ALIVE, lingering_time=LINGER, access_log=None)
+        server = _Server(
+            self._handle,
+            keepalive_timeout=self._keep_alive,
+            lingering_time=LINGER,
+            auto_decompress=False,
+            access_log=None,
+        )
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._grace)
         await runner.setup()
         self._parts.push_async_callback(runner.cleanup)
@@ -136,6 +145,10 @@ class FrontEnd:
     async def _body(self, request: web.BaseRequest) -> bytes:
         if (request.content_length or 0) > LARGEST_BODY:
             raise errors.BODY_TOO_LARGE(limit=LARGEST_BODY)
+        if (coding := request.headers.get("Content-Encoding", "identity")).lower() != "identity":
+            raise errors.INVALID_REQUEST(
+                detail=f"the body's Content-Encoding {coding[:40]!r} is not taken. Send it as it is."
+            )
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0  # the answer itself has not begun
