@@ -49,7 +49,7 @@ class Guest:
     @classmethod
     def boot(cls, lab: Lab, id: str, disk: Disk, ovf: bytes | None, **changes: Any) -> Guest:
         port = free_port()
-        forwards = (forward(port),)
+        forwards = (forward(port), *changes.pop("forwards", ()))
         spec = lab.spec(id, os_disk=disk, memory_mb=192, provisioning=ovf, forwards=forwards, **changes)
         lab.driver.start(spec)
         return cls(lab, id, port, spec)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fabric.lab import FOOTER, MIB, PASSWORD, Lab, forward, free_port, ovf, processes, until
-from reddog.fabric import ComputeDriver, Disk, MachineError, MachineSpec
+from reddog.fabric import ComputeDriver, Disk, Forward, MachineError, MachineSpec, Network, Probe
 from reddog.fabric.ports import can_bind
 
 EXCLUDED = {
@@ -68,6 +68,13 @@ def test_an_unknown_machine_is_absent(lab: Lab) -> None:
         {"forwards": (forward(1), forward(1))},
         {"forwards": (replace(forward(1), address="localhost, please"),)},
         {"forwards": (replace(forward(1), port=0),)},
+        {"forwards": (replace(forward(1), probe=Probe("tcp", 22)),)},
+        {"network": Network("shop", "10.0.0.256", "web1", "example")},
+        {"network": Network("shop", "10.0.0.3", "web1", "example")},
+        {"network": Network("../up", "10.0.0.4", "web1", "example")},
+        {"network": Network("shop", "10.0.0.4", "no name", "example")},
+        {"network": Network("shop", "10.0.0.4", "web1", "no domain")},
+        {"network": Network("shop", "10.0.0.4", "web1", "example", ("not an address",))},
     ],
     ids=lambda change: next(iter(change.items()))[0],
 )
@@ -315,6 +322,85 @@ def test_forwards_are_ports_of_the_host(lab: Lab) -> None:
     lab.start("vm-2", forwards=(forward(taken),))
     lab.driver.remove("vm-1")
     assert can_bind("127.0.0.1", two)
+
+
+def member(number: int, **changes: object) -> Network:
+    return replace(Network("shop", f"10.9.8.{number}", f"web{number}", "example"), **changes)
+
+
+def balanced(port: int, **changes: object) -> Forward:
+    """A machine's part in a load-balanced set."""
+    return replace(forward(port, name="web", guest_port=80), probe=Probe("tcp", 80), **changes)
+
+
+def test_machines_share_an_endpoint_of_their_network(lab: Lab) -> None:
+    port = free_port()
+    lab.start("vm-1", network=member(4), forwards=(balanced(port),))
+    lab.start("vm-2", network=member(5))
+    for _ in range(2):
+        lab.driver.set_forwards("vm-2", (balanced(port),))
+    lab.start("vm-3")
+    with fails("PortInUse"):
+        lab.driver.set_forwards("vm-3", (forward(port),))
+    lab.reopen()
+    with fails("PortInUse"):
+        lab.driver.set_forwards("vm-3", (forward(port),))
+    lab.driver.remove("vm-1")
+    lab.driver.set_forwards("vm-2", (forward(port, name="web", guest_port=80),))
+    with fails("PortInUse"):
+        lab.start("vm-1", network=member(4), forwards=(balanced(port),))
+    lab.driver.set_forwards("vm-2", ())
+    lab.driver.restart("vm-1")
+    lab.driver.shutdown("vm-1", timeout=0)
+    lab.driver.set_forwards("vm-3", (forward(port),))
+
+
+def test_load_balanced_sets_listen_on_the_host(lab: Lab) -> None:
+    need(lab, "host ports")
+    port = free_port()
+    lab.start("vm-1", network=member(4), forwards=(balanced(port),))
+    lab.start("vm-2", network=member(5), forwards=(balanced(port),))
+    lab.driver.shutdown("vm-1", timeout=0)
+    assert not can_bind("127.0.0.1", port)
+    lab.kill("vm-2")
+    until(lambda: can_bind("127.0.0.1", port))
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        taken = stranger.getsockname()[1]
+        with fails("PortInUse"):
+            lab.start("vm-3", network=member(6), forwards=(balanced(taken),))
+        lab.start("vm-3", network=member(6))
+        with pytest.raises(MachineError, match=f"127.0.0.1:{taken}"):
+            lab.driver.set_forwards("vm-3", (balanced(port), balanced(taken, name="other")))
+        assert can_bind("127.0.0.1", port), "all or nothing"
+    lab.driver.remove("vm-3")
+    until(lambda: processes(lab.machines) == [])
+
+
+def test_sets_over_udp_are_refused_by_name(lab: Lab) -> None:
+    with fails("NotSupported"):
+        lab.start(network=member(4), forwards=(balanced(1, protocol="udp"),))
+    assert lab.driver.list() == []
+
+
+def test_names_and_servers_of_a_network_change_and_places_do_not(lab: Lab) -> None:
+    lab.start("vm-1", network=member(4))
+    lab.start("vm-2")
+    for _ in range(2):
+        lab.driver.set_network("vm-1", member(4, host_name="db", dns_servers=("10.9.8.7",)))
+    for id, place in (("vm-1", member(5)), ("vm-1", member(4, id="other")), ("vm-2", member(4))):
+        with fails("InvalidSpec"):
+            lab.driver.set_network(id, place)
+    with fails("InvalidSpec"):
+        lab.driver.set_network("vm-1", member(4, dns_servers=("nowhere",)))
+    with fails("NotFound"):
+        lab.driver.set_network("nobody", member(4))
+    lab.reopen()
+    lab.driver.shutdown("vm-1", timeout=0)
+    lab.driver.set_network("vm-1", member(4))
+    lab.driver.restart("vm-1")
+    assert lab.state().power == "running"
 
 
 def test_a_start_that_failed_can_be_repeated_or_removed(lab: Lab) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fabric.lab import MIB, ovf
-from reddog.fabric import Disk, MachineError, MachineSpec
+from fabric.lab import MIB, forward, ovf
+from reddog.fabric import Disk, Forward, MachineError, MachineSpec, Network, Probe
 from reddog.fabric.simulated import ManualClock, RealClock, SimulatedDriver
 
 
@@ -138,3 +140,53 @@ def test_a_real_clock_keeps_time_and_ends() -> None:
     clock.close()
     assert not never.is_set()
     assert not [thread for thread in threading.enumerate() if thread.name == "simulated-clock"]
+
+
+@pytest.fixture
+def machine(driver: SimulatedDriver, spec: MachineSpec, tmp_path: Path) -> Callable[..., None]:
+    """Starts a machine that has a disk of its own."""
+
+    def start(id: str, **changes: Any) -> None:
+        path = tmp_path / f"{id}.vhd"
+        path.write_bytes(bytes(MIB))
+        driver.start(replace(spec, id=id, name=id, os_disk=Disk(path, MIB), provisioning=None, **changes))
+
+    return start
+
+
+def test_connections_are_spread_over_machines_whose_probe_succeeds(
+    driver: SimulatedDriver, clock: ManualClock, machine: Callable[..., None]
+) -> None:
+    web = Forward("web", "tcp", "127.0.0.2", 80, 8080, Probe("tcp", 8080))
+    for number in (4, 5):
+        place = Network("shop", f"10.0.0.{number}", f"web{number}", "example")
+        machine(f"vm-{number}", network=place, forwards=(web, forward(2200 + number)))
+
+    def seen() -> set[str | None]:
+        return {driver.connect("127.0.0.2", 80) for _ in range(4)}
+
+    assert seen() == {None}
+    clock.advance(40)
+    assert seen() == {"vm-4", "vm-5"}
+    assert driver.connect("127.0.0.1", 2205) == "vm-5"
+    driver.stop_service("vm-4", 8080)
+    clock.advance(30)
+    assert seen() == {"vm-4", "vm-5"}
+    clock.advance(1)
+    assert seen() == {"vm-5"}
+    driver.start_service("vm-4", 8080)
+    clock.advance(14)
+    assert seen() == {"vm-5"}
+    clock.advance(1)
+    assert seen() == {"vm-4", "vm-5"}
+    driver.kill("vm-5")
+    assert seen() == {"vm-4"}
+
+
+def test_host_names_are_known_in_their_network(driver: SimulatedDriver, machine: Callable[..., None]) -> None:
+    for id, network, number in (("vm-1", "shop", 4), ("vm-2", "shop", 5), ("vm-3", "other", 4)):
+        machine(id, network=Network(network, f"10.0.0.{number}", f"web{number}", "example"))
+    assert driver.resolve("vm-1", "WEB5") == driver.resolve("vm-1", "web5.example") == "10.0.0.5"
+    assert driver.resolve("vm-3", "web5") is None
+    driver.set_network("vm-2", Network("shop", "10.0.0.5", "db", "example"))
+    assert (driver.resolve("vm-1", "db"), driver.resolve("vm-1", "web5")) == ("10.0.0.5", None)

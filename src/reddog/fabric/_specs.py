@@ -12,6 +12,9 @@ from typing import Any
 from reddog.fabric.compute import Disk, Forward, MachineError, MachineSpec, Network, Probe
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62})")
+_DOMAIN = re.compile(r"([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*)?")
+LONGEST_DOMAIN = 253
 MAX_LUN = 63
 
 
@@ -40,7 +43,7 @@ def check_spec(spec: MachineSpec) -> MachineSpec:
         raise _invalid("Two data disks have the same lun.", "Give each data disk a lun of its own.")
     if spec.network is not None:
         check_network(spec.network)
-    return replace(spec, forwards=check_forwards(spec.forwards))
+    return with_forwards(spec, spec.forwards)
 
 
 def check_disk(disk: Disk) -> None:
@@ -65,7 +68,23 @@ def check_data_disk(disk: Disk) -> int:
     return disk.lun
 
 
-def check_forwards(forwards: Iterable[Forward]) -> tuple[Forward, ...]:
+def with_forwards(spec: MachineSpec, forwards: Iterable[Forward]) -> MachineSpec:
+    """The specification with these forwards.
+
+    :raises MachineError: InvalidSpec, NotSupported.
+    """
+    checked = _check_forwards(forwards)
+    if spec.network is None and any(forward.probe for forward in checked):
+        raise _invalid(f"{spec.id} has a probe, but no network.", "Put it in the network of the others.")
+    return replace(spec, forwards=checked)
+
+
+def own_forwards(forwards: Iterable[Forward]) -> list[Forward]:
+    """The forwards of the machine alone, as opposed to its part in load-balanced sets."""
+    return [forward for forward in forwards if forward.probe is None]
+
+
+def _check_forwards(forwards: Iterable[Forward]) -> tuple[Forward, ...]:
     """The forwards, if all are well formed and no two share an address, port and protocol."""
     checked = tuple(forwards)
     for forward in checked:
@@ -90,6 +109,20 @@ def _check_forward(forward: Forward) -> None:
         raise _invalid(f"{forward.name}: a port is out of range.", "Use 1 to 65535.")
     if forward.protocol not in ("tcp", "udp"):
         raise _invalid(f"{forward.name}: {forward.protocol!r} is no protocol.", "Use tcp or udp.")
+    if forward.probe is not None:
+        _check_probe(forward, forward.probe)
+
+
+def _check_probe(forward: Forward, probe: Probe) -> None:
+    if forward.protocol == "udp":
+        message = f"{forward.name}: load-balanced sets over UDP are not supported."
+        raise MachineError("NotSupported", message, "Use TCP, or an endpoint of one machine.")
+    if probe.protocol not in ("tcp", "http") or not 0 < probe.port < 65536:
+        raise _invalid(f"{forward.name}: its probe is invalid.", "Use tcp or http, and port 1 to 65535.")
+    if probe.interval <= 0 or probe.timeout <= 0:
+        raise _invalid(f"{forward.name}: its probe has no time.", "Use an interval and a timeout above 0.")
+    if not probe.path.startswith("/") or not probe.path.isascii() or not probe.path.isprintable():
+        raise _invalid(f"{forward.name}: {probe.path!r} is no path.", "Use one like /status.")
 
 
 def to_json(spec: MachineSpec) -> dict[str, Any]:
@@ -174,7 +207,15 @@ def check_network(network: Network) -> Network:
             ipaddress.IPv4Address(address)
         except ValueError:
             raise _invalid(f"{address!r} is no IPv4 address.", "Use one like 10.0.0.4.") from None
+    if not 4 <= int(network.address.rpartition(".")[2]) <= 254:
+        raise _invalid(f"{network.address} is reserved.", "Use .4 to .254 of a network.")
+    if not _HOST_NAME.fullmatch(network.host_name) or not _is_domain(network.domain):
+        raise _invalid(f"{network.host_name!r} is no host name.", "Use letters, digits, '-' and '.'.")
     return network
+
+
+def _is_domain(domain: str) -> bool:
+    return len(domain) <= LONGEST_DOMAIN and _DOMAIN.fullmatch(domain) is not None
 
 
 def with_network(spec: MachineSpec, network: Network) -> MachineSpec:

@@ -38,17 +38,21 @@ def lowest_bindable_port(address: str = "127.0.0.1") -> int:
 def check_bindable(forward: Forward) -> None:
     """Raise MachineError PortInUse, PortForbidden or InvalidSpec when the forward's port cannot be had."""
     error = _bind_error(forward.address, forward.port, forward.protocol)
-    if error is None:
-        return
+    if error is not None:
+        raise bind_error(forward, error)
+
+
+def bind_error(forward: Forward, error: int) -> MachineError:
+    """What the system's refusal (its errno) to let somebody listen there means."""
     if error == errno.EACCES:
         where = f"{forward.address}:{forward.port}"
-        raise MachineError(
+        return MachineError(
             "PortForbidden",
             f"This user may not listen on {where} (endpoint {forward.name}).",
             f"Use port {lowest_bindable_port(forward.address)} or higher, or lower "
             "net.ipv4.ip_unprivileged_port_start with sysctl.",
         )
-    raise _foreign(forward.address) if error == errno.EADDRNOTAVAIL else _specs.port_in_use(forward)
+    return _foreign(forward.address) if error == errno.EADDRNOTAVAIL else _specs.port_in_use(forward)
 
 
 def _bind_error(address: str, port: int, protocol: str) -> int | None:

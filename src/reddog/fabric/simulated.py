@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -71,13 +72,13 @@ class SimulatedDriver:
 
     clock: real by default; a `ManualClock` stands still until it is advanced. boot_time: seconds from start
     to ready; settable at any time, `math.inf` for guests that never report. Faults are injected with
-    `fail_next_start`, `kill`, `guest_shutdown` and `panic`. Raises MachineError DriverFailed while another
-    driver holds the directory.
+    `fail_next_start`, `kill`, `guest_shutdown`, `panic` and `stop_service`. What the networks do is told by
+    `connect` and `resolve`. Raises MachineError DriverFailed while another driver holds the directory.
     """
 
     name = "simulated"
     accelerator: Accelerator = "none"
-    capabilities = frozenset({"hot-disks", "forwards", "console", "backup"})
+    capabilities = frozenset({"hot-disks", "forwards", "console", "backup", "networks"})
 
     def __init__(self, directory: Path, *, clock: Clock | None = None, boot_time: float = 0.05) -> None:
         self.boot_time = boot_time
@@ -89,6 +90,8 @@ class SimulatedDriver:
         self._closed = False
         self._failures: list[MachineError] = []
         self._watchers = Watchers()
+        self._services: dict[tuple[str, int], tuple[bool, float]] = {}  # whether it runs, since when
+        self._connections: Counter[tuple[str, str, int]] = Counter()
         self._machines = {machine.spec.id: machine for machine in self._load()}
         for machine in self._machines.values():
             self._expect_ready(machine)
@@ -130,7 +133,7 @@ class SimulatedDriver:
     def set_forwards(self, id: str, forwards: Iterable[Forward]) -> None:
         with self._lock:
             machine = self._get(id)
-            spec = replace(machine.spec, forwards=_specs.check_forwards(forwards))
+            spec = _specs.with_forwards(machine.spec, forwards)
             if machine.power == "running":
                 self._check_ports(spec)
             self._save(replace(machine, spec=spec))
@@ -208,6 +211,53 @@ class SimulatedDriver:
     def panic(self, id: str) -> None:
         """As when the guest's kernel panics."""
         self._stop(id, "panic", "The guest's kernel panicked.")
+
+    def stop_service(self, id: str, port: int) -> None:
+        """As when a machine's guest takes no connections at a port any more."""
+        self._services[id, port] = False, self._clock.now()
+
+    def start_service(self, id: str, port: int) -> None:
+        """Undo `stop_service`. Guests that are ready take connections at all other ports."""
+        self._services[id, port] = True, self._clock.now()
+
+    # -- what can be seen -------------------------------------------------------------------------------
+
+    def connect(self, address: str, port: int, protocol: str = "tcp") -> str | None:
+        """The id of the machine that takes a new connection to an endpoint; None: nobody does."""
+        with self._lock:
+            place = protocol, address, port
+            takers = [
+                machine.spec.id
+                for machine in sorted(self._machines.values(), key=lambda machine: machine.spec.id)
+                for forward in machine.spec.forwards
+                if _specs.place(forward) == place and self._takes(machine, forward)
+            ]
+            if not takers:
+                return None
+            self._connections[place] += 1
+            return takers[self._connections[place] % len(takers)]
+
+    def resolve(self, id: str, name: str) -> str | None:
+        """The address that a machine's network tells it for a host name, alone or in its domain."""
+        own = self._get(id).spec.network
+        for machine in self._machines.values():
+            other = machine.spec.network
+            if own is None or other is None or other.id != own.id or machine.power != "running":
+                continue
+            if name.lower() in (other.host_name.lower(), f"{other.host_name}.{other.domain}".lower()):
+                return other.address
+        return None
+
+    def _takes(self, machine: _Machine, forward: Forward) -> bool:
+        """Whether its service runs; a probe notices only after a while that it does not, or does again."""
+        if not machine.state(now := self._clock.now()).ready:
+            return False
+        probe = forward.probe
+        port = forward.guest_port if probe is None else probe.port
+        runs, since = self._services.get((machine.spec.id, port), (True, -math.inf))
+        if probe is None:
+            return runs
+        return now - since >= probe.interval if runs else now - since < probe.timeout
 
     def spec(self, id: str) -> MachineSpec:
         """What a machine is now: its size, disks and forwards (never its provisioning document)."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reddog.fabric import kvm
+from reddog.fabric import _specs, kvm
+from reddog.fabric._process import PIDFILE
 from reddog.fabric.compute import Disk, Forward, MachineSpec
+from reddog.fabric.lan import LAN_SOCKET, UPLINK_SOCKET, Subnet, mac_of
 from reddog.fabric.qemu._binary import Qemu
 
-PIDFILE = "pid"
 QMP_SOCKET = "qmp.sock"
 MONITOR_SOCKET = "monitor.sock"  # a second QMP session, for people and tests
 CONSOLE_SOCKET = "console.sock"
@@ -25,6 +27,7 @@ DISC = "provisioning.iso"
 
 READY_PORT = "org.reddog.ready"
 NETDEV = "net0"
+BALANCED_ADDRESS = "127.255.0.1"  # of the host's loopback: only load-balanced sets connect there
 DISC_DEVICES = ("provisioning", "provisioning-cd")
 # by this asset tag the Azure Linux agent and cloud-init recognize the platform
 _ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
@@ -146,11 +149,42 @@ def _disc(disc: Path) -> list[str]:
     return options
 
 
+def balanced_ports(forwards: Iterable[Forward]) -> set[int]:
+    """The guest's ports that the load balancer has to reach."""
+    found = set()
+    for forward in forwards:
+        if forward.probe is not None:
+            found |= {forward.guest_port} | (
+                {forward.probe.port} if forward.probe.protocol == "http" else set()
+            )
+    return found
+
+
+def balanced_hostfwd(guest_port: int) -> str:
+    """A forward for the load balancer, at a port that slirp chooses, as slirp writes it."""
+    return f"tcp:{BALANCED_ADDRESS}:0-:{guest_port}"
+
+
 def _network(spec: MachineSpec) -> list[str]:
-    forwards = "".join(f",hostfwd={hostfwd(forward)}" for forward in spec.forwards)
+    rules = [hostfwd(forward) for forward in _specs.own_forwards(spec.forwards)]
+    rules += [balanced_hostfwd(port) for port in sorted(balanced_ports(spec.forwards))]
+    forwards = "".join(f",hostfwd={rule}" for rule in rules)
+    if spec.network is None:
+        return [
+            *("-netdev", f"user,id={NETDEV},restrict=off{forwards}"),
+            *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
+        ]
+    subnet = Subnet.of(spec.network.address)
+    addresses = f"net={subnet.cidr},host={subnet.gateway},dns={subnet.name_server}"
+    # its own DHCP never hears of a request; the start of its range is where it forwards to
+    outside = f"user,id={NETDEV},restrict=off,ipv6=off,{addresses},dhcpstart={spec.network.address}{forwards}"
+    mac = mac_of(spec.id).hex(":")
     return [
-        *("-netdev", f"user,id={NETDEV},restrict=off{forwards}"),
-        *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
+        *("-netdev", outside, "-netdev", f"hubport,id=outside,hubid=0,netdev={NETDEV}"),
+        *("-netdev", f"stream,id=uplink,server=on,addr.type=unix,addr.path={UPLINK_SOCKET}"),
+        *("-netdev", "hubport,id=inside,hubid=0,netdev=uplink"),
+        *("-netdev", f"stream,id=lan,server=on,addr.type=unix,addr.path={LAN_SOCKET}"),
+        *("-device", f"virtio-net-pci,netdev=lan,mac={mac},romfile="),
     ]
 
 

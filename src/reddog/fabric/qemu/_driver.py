@@ -22,12 +22,14 @@ from reddog.fabric.compute import Accelerator, Disk, Forward, MachineSpec, Machi
 from reddog.fabric.qemu import _command
 from reddog.fabric.qemu._binary import Qemu, find_qemu
 from reddog.fabric.qemu._machine import Machine, Site
+from reddog.fabric.qemu._networks import Networks
 from reddog.fabric.qemu._ready import Readiness
 from reddog.fabric.qemu._room import Room
 from reddog.fabric.qemu._session import LoopThread
 
 _log = logging.getLogger("reddog.fabric")
 _HOUSEKEEPING = 10.0
+_NETWORKS = ".networks"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -42,7 +44,7 @@ class QemuDriver:
     """
 
     name = "qemu"
-    capabilities = frozenset({"hot-disks", "forwards", "console", "backup", "boots"})
+    capabilities = frozenset({"hot-disks", "forwards", "console", "backup", "boots", "networks"})
 
     def __init__(
         self,
@@ -59,11 +61,15 @@ class QemuDriver:
         self._accelerator_lock = threading.Lock()
         self._watchers = Watchers()
         self._loop = LoopThread()
-        self._site = Site(self._loop, self._command_line, readiness or Readiness(), self._watchers.tell)
+        self._networks = Networks(self._directory / _NETWORKS, self._loop)
+        self._site = Site(
+            self._loop, self._command_line, readiness or Readiness(), self._networks, self._watchers.tell
+        )
         self._lock = threading.Lock()
         self._machines: dict[str, Machine] = {}
         self._closed = False
         self._adopt()
+        self._networks.open()
         self._loop.loop.call_soon_threadsafe(lambda: self._loop.spawn(self._keep_house()))
 
     @property
@@ -148,6 +154,7 @@ class QemuDriver:
         await asyncio.gather(*(machine.disconnect() for machine in machines))
         for machine in machines:
             machine.release()
+        self._networks.release()
 
     # -- inside -----------------------------------------------------------------------------------------
 

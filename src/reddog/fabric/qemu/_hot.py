@@ -76,14 +76,30 @@ async def apply_forwards(session: Session, forwards: Iterable[Forward]) -> None:
 
     Raises MachineError PortInUse, PortForbidden or InvalidSpec; some may have been changed by then.
     """
-    wanted = {_rule(forward): forward for forward in forwards}
+    forwards = tuple(forwards)
+    wanted = {_rule(forward): forward for forward in _specs.own_forwards(forwards)}
+    balanced = _command.balanced_ports(forwards)
     present = _rules(await session.human("info usernet"))
-    for protocol, address, port, _ in present - wanted.keys():
+    there = {rule for rule in present if _is_balanced(rule)}
+    kept = {rule for rule in there if rule[3] in balanced}
+    for protocol, address, port, _ in present - wanted.keys() - kept:
         await session.human(f"hostfwd_remove {_command.NETDEV} {protocol}:{address}:{port}")
     for rule in wanted.keys() - present:
         ports.check_bindable(wanted[rule])
         if await session.human(f"hostfwd_add {_command.NETDEV} {_command.hostfwd(wanted[rule])}"):
             raise _specs.port_in_use(wanted[rule])
+    for port in balanced - {rule[3] for rule in kept}:
+        await session.human(f"hostfwd_add {_command.NETDEV} {_command.balanced_hostfwd(port)}")
+
+
+async def balanced_ports(session: Session) -> dict[int, int]:
+    """Where the load balancer reaches the guest's ports: the host's ports at `BALANCED_ADDRESS` by these."""
+    rules = _rules(await session.human("info usernet"))
+    return {rule[3]: rule[2] for rule in rules if _is_balanced(rule)}
+
+
+def _is_balanced(rule: _Rule) -> bool:
+    return rule[1] == _command.BALANCED_ADDRESS
 
 
 def _rule(forward: Forward) -> _Rule:

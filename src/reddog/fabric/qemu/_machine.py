@@ -23,9 +23,11 @@ from qemu.qmp import QMPError
 
 from reddog.fabric import _specs, ports, provisioning
 from reddog.fabric._files import disk_error, publish
+from reddog.fabric._process import Process, spawn
 from reddog.fabric.compute import Cause, Disk, Forward, MachineError, MachineSpec, Network
 from reddog.fabric.qemu import _command, _hot
-from reddog.fabric.qemu._process import Process, spawn, start_error
+from reddog.fabric.qemu._errors import start_error
+from reddog.fabric.qemu._networks import Networks, member_of
 from reddog.fabric.qemu._ready import Readiness, watch_ready
 from reddog.fabric.qemu._room import Room
 from reddog.fabric.qemu._session import Event, LoopThread, Session
@@ -57,6 +59,7 @@ class Site:
     loop: LoopThread
     command: Callable[[MachineSpec, Path | None], Sequence[str]]
     readiness: Readiness
+    networks: Networks
     tell: Callable[[str], None]
 
 
@@ -127,10 +130,11 @@ class Machine:
         self.room.clear_ready()
         self._update(power="starting", ready=False, cause=None, message="")
         try:
-            for forward in spec.forwards:
+            for forward in _specs.own_forwards(spec.forwards):
                 ports.check_bindable(forward)
             prepare()
             self._spawn(spec)
+            self._join(spec)
         except (MachineError, OSError) as error:
             self._kill()
             self.room.destroy_disc()
@@ -176,17 +180,35 @@ class Machine:
             self._run(lambda session: session.execute("quit"), _QUIT)
         if not process.exited.wait(_QUIT):
             self._kill()
+        self._leave()
 
     def _kill(self) -> None:
         if self._process is None and self.room.alive():
             self._attend(self._find_process())
         process = self._process
         if process is None:
+            self._leave()
             return
         process.kill()
         if not process.exited.wait(_QUIT):
             message = f"The process {process.pid} of {self.id} does not go away."
             raise MachineError("DriverFailed", message, "Its storage may hang: look at the host's log.")
+        self._leave()
+
+    # -- private network --------------------------------------------------------------------------------
+
+    def _join(self, spec: MachineSpec) -> None:
+        """Be in the network, and in its load-balanced sets, as a specification says."""
+        if spec.network is None or self._process is None:
+            return
+        ports = self._run(_hot.balanced_ports) if _command.balanced_ports(spec.forwards) else {}
+        member = member_of(spec, self.room.path, ports)
+        if member is not None:
+            self._site.networks.join(spec.network.id, member)
+
+    def _leave(self) -> None:
+        if self.spec is not None and self.spec.network is not None:
+            self._site.networks.leave(self.spec.network.id, self.id)
 
     # -- adoption ---------------------------------------------------------------------------------------
 
@@ -203,6 +225,7 @@ class Machine:
             self._attend(process)
             try:
                 self._connect(process, _ANSWER)
+                self._join(self._defined())
             except MachineError as error:
                 _log.warning("The machine %s was found, but does not answer: %s", self.id, error.message)
 
@@ -250,21 +273,35 @@ class Machine:
         """Make these the forwards; all or none of the change happens."""
         with self.lock:
             before = self._defined()
-            wanted = _specs.check_forwards(forwards)
-            self._keep(replace(before, forwards=wanted))
+            self._keep(_specs.with_forwards(before, forwards))
             if self._process is None:
                 return
+            wanted = self._defined()
             try:
-                self._try(lambda session: _hot.apply_forwards(session, wanted), before)
+                self._change_forwards(before, wanted)
             except MachineError:
+                self._keep(before)
                 with contextlib.suppress(MachineError):
-                    self._run(lambda session: _hot.apply_forwards(session, before.forwards))
+                    self._change_forwards(wanted, before)
                 raise
+
+    def _change_forwards(self, before: MachineSpec, wanted: MachineSpec) -> None:
+        """Close what is wanted no more, then open what is new: it may be at the same place."""
+        kept = tuple(forward for forward in wanted.forwards if forward in before.forwards)
+        self._join(replace(wanted, forwards=kept))
+        self._run(lambda session: _hot.apply_forwards(session, wanted.forwards))
+        self._join(wanted)
 
     def set_network(self, network: Network) -> None:
         """Change names and DNS servers in the machine's network."""
         with self.lock:
-            self._keep(_specs.with_network(self._defined(), network))
+            before = self._defined()
+            self._keep(_specs.with_network(before, network))
+            try:
+                self._join(self._defined())
+            except MachineError:
+                self._keep(before)
+                raise
 
     def backup_disk(self, lun: int | None, target: Path) -> None:
         """Copy a disk, through QEMU while it has the file open."""
@@ -413,6 +450,13 @@ class Machine:
             self._site.loop.spawn(self.disconnect())
             self._gone()
             self._halted.set()
+            self._site.loop.loop.run_in_executor(None, self._left)
+
+    def _left(self) -> None:
+        """After the process has gone by itself."""
+        with self.lock:
+            if self._process is None:
+                self._leave()
 
     def _gone(self) -> None:
         """There is no process: whatever ran does so no more."""

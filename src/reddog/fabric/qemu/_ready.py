@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from reddog.fabric._specs import own_forwards
 from reddog.fabric.compute import Forward, MachineSpec
 from reddog.fabric.qemu._room import Room
 
@@ -38,7 +39,7 @@ async def watch_ready(
     room: Room, spec: MachineSpec, since: datetime, readiness: Readiness
 ) -> dict[str, str | None]:
     """Return when the guest is ready, with `host_name` and `ssh_host_key` if it told them."""
-    forward = next((forward for forward in spec.forwards if forward.protocol == "tcp"), None)
+    forward = next((forward for forward in own_forwards(spec.forwards) if forward.protocol == "tcp"), None)
     while True:
         word = read_words(room.ready_words())
         if word is not None:

@@ -1,0 +1,169 @@
+"""Load balancing: one listener for each set, and every new connection to the next machine that takes some."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reddog.fabric.lan._plan import Backend
+from reddog.fabric.lan._probes import Prober
+from reddog.fabric.lan._switch import Seat
+
+_CHUNK = 1 << 18  # bytes
+_BACKLOG = 1024
+_RESET_ON_CLOSE = b"\x01\0\0\0\0\0\0\0"  # struct linger: on, 0 seconds
+Place = tuple[str, int]
+Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A set whose listener could not be opened. backend: one machine's part in it; errno: why."""
+
+    backend: Backend
+    errno: int
+
+
+class Turn:
+    """A machine's part in a set, and whether it is its turn to take connections."""
+
+    def __init__(self, seat: Seat, backend: Backend, prober: Prober) -> None:
+        self.backend = backend
+        self._good = -math.inf
+        self._task = asyncio.get_running_loop().create_task(self._probe(seat, prober))
+
+    @property
+    def fit(self) -> bool:
+        """Whether the probe has succeeded, and not longer ago than its timeout."""
+        return time.monotonic() - self._good <= self.backend.probe.timeout
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._task.cancel()
+
+    async def _probe(self, seat: Seat, prober: Prober) -> None:
+        while True:
+            asked = time.monotonic()
+            if await prober.ask(seat, self.backend):
+                self._good = time.monotonic()
+            await asyncio.sleep(max(0.0, asked + self.backend.probe.interval - time.monotonic()))
+
+
+class Set:
+    """The load-balanced set at one place."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, Turn] = {}
+        self._next = 0
+        self._server: asyncio.Server | None = None
+
+    async def open(self, address: str, port: int) -> None:
+        """Listen. Raises OSError."""
+        if self._server is None:
+            self._server = await asyncio.start_server(
+                self._serve, address, port, limit=_CHUNK, backlog=_BACKLOG
+            )
+
+    def close(self) -> None:
+        """Listen and probe no more; connections that are there go on."""
+        for turn in self.turns.values():
+            turn.end()
+        if self._server is not None:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            outward = await self._connect()
+            if outward is None:
+                _reset(writer)
+            else:
+                await _join((reader, writer), outward)
+        except OSError:
+            _reset(writer)
+        finally:
+            writer.close()
+
+    async def _connect(self) -> Pair | None:
+        """A connection to the next machine that is fit; None when there is none."""
+        fit = [turn.backend for _, turn in sorted(self.turns.items()) if turn.fit]
+        for turn in range(len(fit)):
+            backend = fit[(self._next + turn) % len(fit)]
+            with contextlib.suppress(OSError):
+                pair = await asyncio.open_connection(backend.host_address, backend.host_port, limit=_CHUNK)
+                self._next += turn + 1
+                return pair
+        return None
+
+
+class Balancer:
+    """All sets of a network."""
+
+    def __init__(self, prober: Prober) -> None:
+        self._prober = prober
+        self._sets: dict[Place, Set] = {}
+
+    async def arrange(self, seats: Iterable[Seat]) -> list[Refusal]:
+        """Have exactly the sets that the seats' machines make up, but for those that cannot listen."""
+        wanted: dict[Place, dict[str, tuple[Seat, Backend]]] = {}
+        for seat in seats:
+            for backend in seat.member.backends:
+                wanted.setdefault((backend.address, backend.port), {})[seat.member.id] = seat, backend
+        for place in self._sets.keys() - wanted.keys():
+            self._sets.pop(place).close()
+        answers = [await self._have(place, members) for place, members in sorted(wanted.items())]
+        return [answer for answer in answers if answer is not None]
+
+    async def _have(self, place: Place, members: dict[str, tuple[Seat, Backend]]) -> Refusal | None:
+        group = self._sets.get(place, Set())
+        try:
+            await group.open(*place)
+        except OSError as error:
+            _, first = next(iter(members.values()))
+            return Refusal(first, error.errno or 0)
+        self._sets[place] = group
+        self._arrange_turns(group, members)
+        return None
+
+    def _arrange_turns(self, group: Set, members: dict[str, tuple[Seat, Backend]]) -> None:
+        for id in group.turns.keys() - members.keys():
+            group.turns.pop(id).end()
+        for id, (seat, backend) in members.items():
+            there = group.turns.get(id)
+            if there is not None and there.backend == backend:
+                continue
+            if there is not None:
+                there.end()
+            group.turns[id] = Turn(seat, backend, self._prober)
+
+
+async def _join(one: Pair, other: Pair) -> None:
+    """Carry data both ways until both ends have been closed, or one breaks."""
+    try:
+        await asyncio.gather(_pump(one[0], other[1]), _pump(other[0], one[1]))
+    except OSError:
+        _reset(one[1])
+        _reset(other[1])
+    finally:
+        other[1].close()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Break the connection off, as a machine does that takes none."""
+    connection = writer.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()

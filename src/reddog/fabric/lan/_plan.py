@@ -1,0 +1,100 @@
+"""What a private network consists of, as its driver tells its process."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from reddog.fabric.compute import Probe
+
+LAN_SOCKET = "lan.sock"  # the machine's network card
+UPLINK_SOCKET = "uplink.sock"  # its way out
+PLATFORM = "168.63.129.16"  # what classic guests look for in DHCP option 245
+
+
+@dataclass(frozen=True)
+class Subnet:
+    """The /24 of an address, and who is who in it: as in Azure, machines begin at `.4`."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, address: str) -> Subnet:
+        """The subnet in which an address lies."""
+        return cls(address.rpartition(".")[0])
+
+    @property
+    def cidr(self) -> str:
+        """All of it."""
+        return f"{self.prefix}.0/24"
+
+    @property
+    def gateway(self) -> str:
+        """The way out, and who gives addresses."""
+        return f"{self.prefix}.1"
+
+    @property
+    def prober(self) -> str:
+        """Who asks machines whether they take connections."""
+        return f"{self.prefix}.2"
+
+    @property
+    def name_server(self) -> str:
+        """Who knows the machines' names, and asks the host's name server for all others."""
+        return f"{self.prefix}.3"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A machine's part in a load-balanced set.
+
+    name, address, port: the endpoint that the set listens at. guest_port: the machine's. host_port: where
+    the host reaches that. probe: tells whether the machine takes connections; probe_port: where the host
+    reaches the port that an HTTP probe asks.
+    """
+
+    name: str
+    address: str
+    port: int
+    guest_port: int
+    host_address: str
+    host_port: int
+    probe: Probe
+    probe_port: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A machine in the network. directory: where its sockets are. The rest is as in `compute.Network`."""
+
+    id: str
+    directory: str
+    address: str
+    host_name: str
+    domain: str
+    dns_servers: tuple[str, ...] = ()
+    backends: tuple[Backend, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The member as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Member:
+        """A member as `to_json` wrote it."""
+        backends = (Backend(**{**one, "probe": Probe(**one["probe"])}) for one in document["backends"])
+        servers = tuple(document["dns_servers"])
+        return cls(**{**document, "dns_servers": servers, "backends": tuple(backends)})
+
+
+def mac_of(id: str) -> bytes:
+    """The hardware address of a machine's network card: locally administered, and always the same."""
+    return b"\x02" + hashlib.sha256(id.encode()).digest()[:5]
+
+
+def packed(address: str) -> bytes:
+    """An IPv4 address as four bytes."""
+    return ipaddress.IPv4Address(address).packed

@@ -1,0 +1,388 @@
+"""The process of a private network, with machines that are only the ends of its wires."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import reddog
+from fabric.ends import DOMAIN, GATEWAY, Bench, Computer, eventually
+from fabric.lab import free_port, processes
+from reddog.fabric import Probe
+from reddog.fabric.lan import Backend, Lan, Member, _dhcp, _frames, mac_of
+from reddog.fabric.lan._frames import BROADCAST, End
+from reddog.fabric.lan._names import Names
+from reddog.fabric.lan._plan import packed
+
+MEMBER = Member("vm-4", "/nowhere", "10.9.8.4", "web1", DOMAIN)
+PROBER = End(b"\x52\x56" + packed("10.9.8.2"), packed("10.9.8.2"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    one = Bench(tmp_path)
+    yield one
+    one.close()
+    assert not (tmp_path / "networks" / "net-1").exists(), "an empty network leaves nothing"
+
+
+# -- frames -------------------------------------------------------------------------------------------------
+
+
+def test_frames_reach_whom_they_are_for(bench: Bench) -> None:
+    one, two, three = bench.plugged(4, 5, 6)
+    hello, everybody = one.frame(two.mac), one.frame(BROADCAST)
+    one.card.send(hello, everybody)
+    assert [two.card.receive(), two.card.receive()] == [hello, everybody]
+    assert three.card.receive() == everybody
+    for cable in (one.card, three.card, one.outside, two.outside, three.outside):
+        assert cable.silent()
+
+
+def test_the_way_out_is_each_machines_own(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    outward, inward = one.frame(GATEWAY), one.mac + GATEWAY + b"\x08\x00".ljust(60, b"x")
+    one.card.send(outward)
+    assert one.outside.receive() == outward
+    one.outside.send(inward)
+    assert one.card.receive() == inward
+    two.outside.send(one.mac + GATEWAY + b"\x08\x00".ljust(60, b"x"))
+    assert one.card.silent()
+    assert two.card.silent()
+
+
+def test_arp_is_asked_outside_too(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    request = _arp(one, "10.9.8.1")
+    one.card.send(request)
+    assert one.outside.receive() == request
+    assert two.card.receive() == request
+    assert two.outside.silent()
+
+
+def test_nobody_sends_in_anothers_name(bench: Bench) -> None:
+    one, two, three = bench.plugged(4, 5, 6)
+    one.card.send(two.frame(three.mac), three.frame(BROADCAST), one.frame(three.mac, b"last"))
+    assert three.card.receive() == one.frame(three.mac, b"last")
+    assert two.card.silent()
+
+
+def test_a_machine_that_left_gets_nothing_more(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    bench.join(one)
+    one.card.send(one.frame(two.mac), one.frame(BROADCAST))
+    with pytest.raises(AssertionError, match="hung up"):
+        two.card.receive()
+    two.close()
+
+
+def test_frames_that_make_no_sense_harm_only_the_sender(bench: Bench) -> None:
+    one, two, three = bench.plugged(4, 5, 6)
+    one.card.send(b"", b"short")
+    one.card.send_raw(b"\xff\xff\xff\xff and then nothing that could be read")
+    with pytest.raises((AssertionError, ConnectionError)):
+        one.card.receive()
+    one.card.plug()
+    two.card.send(two.frame(three.mac), two.frame(one.mac))
+    assert three.card.receive() == two.frame(three.mac)
+    assert one.card.receive() == two.frame(one.mac)
+
+
+def test_a_machine_that_does_not_read_blocks_nobody(bench: Bench) -> None:
+    one, _, three = bench.plugged(4, 5, 6)
+    large = one.frame(bench.computers["vm-5"].mac, b"x" * 1400)
+    for _ in range(60):
+        one.card.send(*[large] * 100)
+    one.card.send(one.frame(three.mac))
+    assert three.card.receive() == one.frame(three.mac)
+
+
+# -- the process --------------------------------------------------------------------------------------------
+
+
+def test_machines_are_joined_again_after_the_process_was_killed(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    (process,) = bench.watched
+    os.kill(process.pid, signal.SIGKILL)
+    process._reap()
+    process.exited.set()
+    bench.join(one, two)
+    one.plug()
+    two.plug()
+    one.card.send(one.frame(two.mac))
+    assert two.card.receive() == one.frame(two.mac)
+
+
+def test_a_new_driver_takes_the_process_over(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    before = processes(bench.root)
+    bench.lan = Lan(bench.lan.path, lambda process: None)
+    bench.join(one, two)
+    assert processes(bench.root) == before
+    one.card.send(one.frame(two.mac))
+    assert two.card.receive() == one.frame(two.mac)
+
+
+def test_another_version_gets_a_process_of_its_own(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    (one,) = bench.plugged(4)
+    before = processes(bench.root)
+    answers = iter([{"version": "0.0.1", "refused": []}])
+    order = bench.lan._order
+    monkeypatch.setattr(bench.lan, "_order", lambda members: next(answers, None) or order(members))
+    bench.join(one)
+    one.plug()
+    assert processes(bench.root) != before
+    assert reddog.__version__ != "0.0.1"
+
+
+def test_its_files_are_for_its_user_alone(bench: Bench) -> None:
+    bench.plugged(4)
+    for path in (bench.lan.path, *bench.lan.path.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+# -- addresses and names ------------------------------------------------------------------------------------
+
+
+def test_a_machine_gets_its_address_and_what_belongs_to_it(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    offer = _dhcp_asked(one, 1)
+    assert offer[53] == b"\x02"
+    told = _dhcp_asked(one, 3, (50, one.ip), (54, packed("10.9.8.1")))
+    assert told[53] == b"\x05"
+    assert told[0] == one.ip
+    assert told[1] == b"\xff\xff\xff\x00"
+    assert told[3] == packed("10.9.8.1")
+    assert told[6] == packed("10.9.8.3")
+    assert told[15] == DOMAIN.encode()
+    assert told[245] == packed("168.63.129.16")
+    assert _dhcp_asked(one, 3, (50, two.ip))[53] == b"\x06", "an address of another time is refused"
+    assert two.card.silent()
+    assert one.outside.silent()
+
+
+def test_new_name_servers_are_told_with_the_next_lease(bench: Bench) -> None:
+    (one,) = bench.plugged(4)
+    bench.join(replace(one.member, dns_servers=("10.1.1.1", "10.1.1.2")))
+    told = _dhcp_asked(one, 3, (50, one.ip))
+    assert told[6] == packed("10.1.1.1") + packed("10.1.1.2")
+
+
+def test_the_networks_names_are_told_and_no_others(bench: Bench) -> None:
+    one, two = bench.plugged(4, 5)
+    assert _asked_name(one, "vm-5") == [two.ip]
+    assert _asked_name(one, f"VM-5.{DOMAIN}".upper()) == [two.ip]
+    assert _asked_name(one, f"nobody.{DOMAIN}") == 3
+    assert _asked_name(one, f"vm-5.{DOMAIN}", kind=28) == []
+    bench.join(one, replace(two.member, host_name="db"))
+    assert _asked_name(one, "db") == [two.ip]
+    query = _query("example.org")
+    one.card.send(query_frame := _to_name_server(one, query))
+    assert one.outside.receive() == query_frame
+
+
+@given(st.binary(max_size=600))
+def test_no_bytes_disturb_the_readers(data: bytes) -> None:
+    """Whatever a guest sends."""
+    _frames.read(data)
+    _frames.read(bytes(12) + b"\x08\x00\x45" + data)
+    _frames.arp_question(bytes(12) + data)
+    Names([MEMBER]).answer(data)
+    Names([MEMBER]).answer(struct.pack("!HHHHHH", 1, 0x100, 1, 0, 0, 0) + data)
+    packet = _frames.Packet(17, End(bytes(6), bytes(4), 68), End(bytes(6), bytes(4), 67), data)
+    _dhcp.answer(MEMBER, End(GATEWAY, packed("10.9.8.1")), packet)
+    start = bytes(4) + b"\x01" + bytes(235) + b"\x63\x82\x53\x63"
+    _dhcp.answer(MEMBER, End(GATEWAY, packed("10.9.8.1")), replace(packet, body=start + data))
+
+
+# -- load balancing -----------------------------------------------------------------------------------------
+
+
+def test_connections_go_to_those_who_answer_the_probe(bench: Bench) -> None:
+    """TCP probes are asked in the network itself: the host's side would always seem to accept."""
+    place = free_port()
+    with _web("one") as first, _web("two") as second:
+        probe = Probe("tcp", 80, interval=0.2, timeout=0.7)
+        one, two = bench.computer("vm-4", 4), bench.computer("vm-5", 5)
+        bench.join(one.balanced(_backend(place, first, probe)), two.balanced(_backend(place, second, probe)))
+        one.plug()
+        two.plug()
+        assert _get(place) is None, "nobody has answered a probe yet"
+        with _guest(one) as up, _guest(two) as other_up:
+            up.set()
+            other_up.set()
+            eventually(lambda: {_get(place) for _ in range(4)} == {"one", "two"})
+            assert Counter(_get(place) for _ in range(10)) == {"one": 5, "two": 5}
+            up.clear()
+            eventually(lambda: {_get(place) for _ in range(4)} == {"two"})
+            up.set()
+            eventually(lambda: {_get(place) for _ in range(4)} == {"one", "two"})
+            other_up.clear()
+            up.clear()
+            eventually(lambda: _get(place) is None)
+
+
+def test_an_http_probe_wants_200(bench: Bench) -> None:
+    place = free_port()
+    with _web("one") as first, _web("two") as second:
+        healthy = Probe("http", 80, "/status", interval=0.2, timeout=0.7)
+        one, two = bench.computer("vm-4", 4), bench.computer("vm-5", 5)
+        missing = replace(healthy, path="/missing")
+        bench.join(
+            one.balanced(_backend(place, first, healthy)), two.balanced(_backend(place, second, missing))
+        )
+        eventually(lambda: _get(place) == "one")
+        assert {_get(place) for _ in range(6)} == {"one"}
+
+
+def test_connections_outlive_a_change_and_the_listener_does_not_outlive_the_set(bench: Bench) -> None:
+    place = free_port()
+    with _web("one") as first:
+        probe = Probe("http", 80, interval=0.2, timeout=0.7)
+        one = bench.computer("vm-4", 4)
+        bench.join(one.balanced(_backend(place, first, probe)))
+        eventually(lambda: _get(place) == "one")
+        with socket.create_connection(("127.0.0.1", place), 5) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\n")
+            bench.join(one)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", place), 5)
+            connection.sendall(b"Host: x\r\nConnection: close\r\n\r\n")
+            assert connection.makefile("rb").read().endswith(b"one")
+
+
+def test_a_port_that_somebody_has_is_told(bench: Bench) -> None:
+    with _web("stranger") as stranger:
+        probe = Probe("tcp", 80)
+        one = bench.computer("vm-4", 4)
+        refused = bench.join(one.balanced(_backend(stranger, 1, probe)))
+        assert list(refused) == [("127.0.0.1", stranger)]
+        assert "is in use" in str(refused["127.0.0.1", stranger])
+        one.plug()
+    assert bench.join(one.balanced(_backend(stranger, 1, probe))) == {}
+
+
+# -- helpers ------------------------------------------------------------------------------------------------
+
+
+def _arp(computer: Computer, address: str) -> bytes:
+    question = b"\x00\x01\x08\x00\x06\x04\x00\x01" + computer.mac + computer.ip + bytes(6) + packed(address)
+    return computer.frame(BROADCAST, question, b"\x08\x06")
+
+
+def _dhcp_asked(computer: Computer, kind: int, *options: tuple[int, bytes]) -> dict[int, bytes]:
+    """What a DHCP message is answered: the options, and at 0 the address."""
+    given = [(53, bytes([kind])), *options]
+    message = b"\x01\x01\x06\x00" + b"xid!" + bytes(20) + computer.mac.ljust(16, b"\0") + bytes(192)
+    message += b"\x63\x82\x53\x63" + b"".join(bytes([code, len(v)]) + v for code, v in given) + b"\xff"
+    source = End(computer.mac, bytes(4), 68)
+    computer.card.send(_frames.udp(source, End(BROADCAST, b"\xff" * 4, 67), message))
+    packet = _frames.read(computer.card.receive())
+    assert packet is not None
+    answer = packet.body[4:]
+    assert answer[4:8] == b"xid!"
+    return {0: answer[16:20], **dict(_dhcp._options(answer[240:]))}
+
+
+def _query(name: str, kind: int = 1) -> bytes:
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return struct.pack("!HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
+
+
+def _to_name_server(computer: Computer, query: bytes) -> bytes:
+    own = End(computer.mac, computer.ip, 5353)
+    return _frames.udp(own, End(b"\x52\x55" + packed("10.9.8.3"), packed("10.9.8.3"), 53), query)
+
+
+def _asked_name(computer: Computer, name: str, kind: int = 1) -> list[bytes] | int:
+    """The addresses that are answered, or the error's number."""
+    computer.card.send(_to_name_server(computer, _query(name, kind)))
+    packet = _frames.read(computer.card.receive())
+    assert packet is not None
+    assert packet.target == End(computer.mac, computer.ip, 5353)
+    answer = packet.body[4:]
+    id, flags, _, count = struct.unpack_from("!HHHH", answer)
+    assert id == 7
+    assert flags & 0x8000
+    return flags & 15 or [answer[-4:]] * count
+
+
+def _backend(place: int, host_port: int, probe: Probe) -> Backend:
+    return Backend("web", "127.0.0.1", place, 80, "127.0.0.1", host_port, probe, host_port)
+
+
+@contextmanager
+def _web(name: str) -> Iterator[int]:
+    """A web server that says its name; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if self.path == "/missing" else 200)
+            self.send_header("Content-Length", str(len(name)))
+            self.end_headers()
+            self.wfile.write(name.encode())
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def _guest(computer: Computer) -> Iterator[threading.Event]:
+    """Answers TCP probes as a kernel does: with SYN and ACK while the event is set, else with RST."""
+    up, over = threading.Event(), threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                packet = _frames.read(computer.card.receive())
+            except (OSError, AssertionError):
+                return
+            if packet is None or packet.protocol != _frames.TCP or packet.body[9] != _frames.SYN:
+                continue
+            assert packet.source.mac == PROBER.mac
+            flags = _frames.ACK | (_frames.SYN if up.is_set() else _frames.RST)
+            number = int.from_bytes(packet.body[:4]) + 1
+            answer = _frames.tcp(packet.target, packet.source, flags, sequence=9, acknowledged=number)
+            computer.card.send(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield up
+    over.set()
+    thread.join()
+
+
+def _get(port: int) -> str | None:
+    """Who answers; None: the connection breaks."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            said = connection.makefile("rb").read().decode()
+    except ConnectionError:
+        return None
+    return said.rpartition("\r\n\r\n")[2] or None
+
+
+def test_hardware_addresses_are_local_and_last() -> None:
+    assert mac_of("vm-1") == mac_of("vm-1") != mac_of("vm-2")
+    assert mac_of("vm-1")[0] & 3 == 2

@@ -1,0 +1,97 @@
+"""Private networks and load balancing with whole guests, which run the tiny Linux image."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fabric.conftest import need_qemu
+from fabric.guest import BOOT, Guest, new_ovf, said, system_disk
+from fabric.lab import Lab, free_port, processes, until
+from reddog.fabric import Forward, Network, Probe
+from reddog.fabric.qemu import Readiness
+
+pytestmark = [pytest.mark.qemu, pytest.mark.slow]
+DOMAIN = "shop.internal.example"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    need_qemu()
+    bench = Lab("qemu", tmp_path, readiness=Readiness(quiet=BOOT, at_most=2 * BOOT))
+    yield bench
+    bench.close()
+    until(lambda: processes(bench.machines) == [])
+    assert not list((bench.machines / ".networks").iterdir())
+
+
+def boot(lab: Lab, name: str, number: int, network: str = "shop", **changes: object) -> Guest:
+    place = Network(network, f"10.20.30.{number}", name, DOMAIN)
+    disk = system_disk(lab.root / f"{name}.vhd")
+    return Guest.boot(lab, name, disk, new_ovf(name), network=place, **changes)
+
+
+def test_machines_of_one_network_find_each_other(lab: Lab) -> None:
+    """By name and address, whatever becomes of the cloud meanwhile; and nobody else is there."""
+    place, probe = free_port(), Probe("tcp", 80, interval=0.5, timeout=1.5)
+    web = Forward("web", "tcp", "127.0.0.1", place, 80, probe)
+    one, two = boot(lab, "web1", 4, forwards=(web,)), boot(lab, "web2", 5, forwards=(web,))
+    other = boot(lab, "other", 4, network="elsewhere")
+    for guest in (one, two, other):
+        guest.ready()
+
+    with one.ssh() as client:
+        assert said(client, "ip -4 -o addr show eth0 | awk '{print $4}'") == "10.20.30.4/24"
+        assert said(client, "cat /etc/resolv.conf").split() == [
+            *("search", DOMAIN, "nameserver", "10.20.30.3")
+        ]
+        assert said(client, "sudo ping -c 1 -W 5 web2").startswith("PING web2 (10.20.30.5)")
+        assert f"web2.{DOMAIN}" in said(client, "nslookup 10.20.30.5")
+    with other.ssh() as client:
+        assert said(client, "sudo ping -c 1 -W 2 10.20.30.5 >/dev/null || echo unreachable") == "unreachable"
+
+    serve = "mkdir -p /tmp/w && echo {0} >/tmp/w/index.html && sudo httpd -p 80 -h /tmp/w"
+    for guest in (one, two):
+        guest.run(serve.format(guest.id))
+    until(lambda: answers(place) == {"web1", "web2"})
+    one.run("sudo killall httpd")
+    until(lambda: answers(place) == {"web2"})
+    lab.reopen()
+    assert answers(place) == {"web2"}, "the network went on without the driver"
+    one.run("sudo httpd -p 80 -h /tmp/w")
+    until(lambda: answers(place) == {"web1", "web2"})
+
+    (process,) = processes(lab.machines / ".networks" / "shop")
+    os.kill(process, signal.SIGKILL)
+    until(lambda: answers(place) == {"web1", "web2"})
+    assert one.run("sudo ping -c 1 -W 5 web2")
+
+    lab.driver.set_network("web1", replace(place_of(lab, one), dns_servers=("10.20.30.99", "8.8.8.8")))
+    wanted = ["nameserver 10.20.30.99", "nameserver 8.8.8.8"]
+    until(lambda: one.run("grep nameserver /etc/resolv.conf").splitlines() == wanted, 60)
+
+
+def place_of(lab: Lab, guest: Guest) -> Network:
+    assert guest.spec.network is not None
+    return guest.spec.network
+
+
+def answers(port: int) -> set[str]:
+    """Who answers six requests in a row."""
+    return set(filter(None, (ask(port) for _ in range(6))))
+
+
+def ask(port: int) -> str:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            connection.settimeout(5)
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return connection.makefile("rb").read().decode().rpartition("\r\n\r\n")[2].strip()
+    except OSError:
+        return ""
