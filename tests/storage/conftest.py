@@ -16,7 +16,7 @@ from aiohttp import web
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from reddog.storage import Storage
+from reddog.storage import LONGEST_HEADER, Storage
 
 DOMAINS = ("core.localhost", "core.windows.net")
 
@@ -70,7 +70,8 @@ class Serving(threading.Thread):
     async def _serve(self) -> None:
         runners = []
         for kind, application in self._server.storage.applications().items():
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+            limits = {"max_field_size": LONGEST_HEADER}
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **limits)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             self._server.ports[kind] = runner.addresses[0][1]

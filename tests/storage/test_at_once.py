@@ -14,6 +14,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, ContainerClient
 
 from reddog.storage import AccountNotFound, Storage, _account, _transfer
+from reddog.storage._digests import Digests
 
 MEBIBYTE = 1 << 20
 
@@ -174,6 +175,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
 
     class Endless:
         headers: dict[str, str] = {}  # noqa: RUF012
+        source = None
 
         class raw:
             class content:
@@ -183,7 +185,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
                     await asyncio.Event().wait()
 
     async def cancelled() -> None:
-        writing = asyncio.ensure_future(_transfer._write(Endless(), tmp_path / "body"))  # type: ignore[arg-type]
+        writing = asyncio.ensure_future(_transfer._write(Endless(), tmp_path / "body", Digests({})))  # type: ignore[arg-type]
         await asyncio.to_thread(entered.wait, 10)
         writing.cancel()
         await asyncio.sleep(0.05)

@@ -124,7 +124,7 @@ def test_a_block_list_that_is_none_is_refused(server, container: ContainerClient
 def test_what_is_not_there_yet_is_told(container: ContainerClient):
     blob = container.upload_blob("blob", b"1")
     with pytest.raises(HttpResponseError) as error:
-        blob.set_blob_tags({"a": "b"})
+        blob.undelete_blob()
     assert error.value.status_code == 501
 
 

@@ -94,4 +94,4 @@ def test_service_properties_are_kept(service: BlobServiceClient):
 
 
 def test_the_account_tells_what_it_is(service: BlobServiceClient):
-    assert service.get_account_information()["sku_name"] == "Standard_LRS"
+    assert service.get_account_information()["sku_name"] == "Standard_RAGRS"

@@ -183,16 +183,6 @@ def test_a_disk_never_shrinks(storage: Storage, tmp_path: Path):
         storage.copy_in(image, BlobAddress("acct", "vhds", "disk"), lease_id=None, size=MEBIBYTE)
 
 
-def test_writing_from_a_url_is_refused_rather_than_ignored(server, container: ContainerClient):
-    source = f"{container.upload_blob('source', b'data').url}?{signature(server, read=True)}"
-    blob = container.get_blob_client("blob")
-    for change in (lambda: blob.stage_block_from_url("a", source), lambda: blob.upload_blob_from_url(source)):
-        with pytest.raises(HttpResponseError) as error:
-            change()
-        assert code(error) == (501, "NotImplemented")
-    assert [one.name for one in container.list_blobs(include=["uncommittedblobs"])] == ["source"]
-
-
 def test_a_callers_encryption_key_is_not_ignored(container: ContainerClient):
     with pytest.raises(HttpResponseError) as error:
         container.upload_blob("blob", b"secret", headers={"x-ms-encryption-key": "a2V5"})

@@ -12,8 +12,10 @@ from reddog.storage._errors import (
     NoSpace,
     StorageError,
 )
+from reddog.storage._front import LONGEST_HEADER
 
 __all__ = [
+    "LONGEST_HEADER",
     "AccountNotFound",
     "BlobAddress",
     "BlobExists",

@@ -182,10 +182,18 @@ class Account:
                 etag, modified = self.index.new_tag()
                 self.index.put_container(Container(name, etag, modified))
 
-    def change(self, container: str, name: str, edit: Callable[[Blob], None], *, touch: bool = True) -> Blob:
-        """Change a blob's entry; with `touch` it gets a new ETag and time."""
+    def change(
+        self,
+        container: str,
+        name: str,
+        edit: Callable[[Blob], None],
+        *,
+        touch: bool = True,
+        snapshot: str = "",
+    ) -> Blob:
+        """Change the entry of a blob or snapshot; with `touch` it gets a new ETag and time."""
         with self.index.transaction(write=True) as freed:
-            blob = self.blob(container, name)
+            blob = self.blob(container, name, snapshot)
             edit(blob)
             if touch:
                 blob.etag, blob.modified = self.index.new_tag()

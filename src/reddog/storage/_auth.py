@@ -95,7 +95,8 @@ def blob_signable(account: Account, container: str, blob: str) -> Signable:
 def refused(message: str) -> StorageError:
     """The answer to a signature that is not good."""
     text = "Server failed to authenticate the request. Make sure the value of the Authorization header is formed "
-    return StorageError("AuthenticationFailed", 403, f"{text}correctly including the signature. {message}")
+    text = f"{text}correctly including the signature. {message}"
+    return StorageError("AuthenticationFailed", 403, text, details={"AuthenticationErrorDetail": message})
 
 
 def not_permitted() -> StorageError:

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from reddog.storage import _blobs, _containers, _service, _uploads
+from aiohttp import web
+
+from reddog.storage import _batches, _blobs, _containers, _pages, _service, _uploads
 from reddog.storage._address import LONGEST_BLOB_NAME
 from reddog.storage._auth import Signable, blob_signable
 from reddog.storage._copies import Copier
 from reddog.storage._errors import StorageError, not_available
-from reddog.storage._front import AccountFinder, Key, Operation, Service, nobody
+from reddog.storage._front import AccountFinder, Front, Key, Operation, Service, nobody
 from reddog.storage._request import BlobRequest, StorageRequest
+from reddog.storage._sources import Sources
+
+_Handler = Callable[[BlobRequest], Awaitable[web.StreamResponse]]
 
 
 class BlobService(Service[BlobRequest]):
     """The blob service of all accounts."""
 
     def __init__(self, find: AccountFinder, domains: tuple[str, ...]) -> None:
-        copier = Copier(find, domains)
+        self._sources = Sources(find, domains)
+        copier = Copier(self._sources)
         abort = Operation("Abort Copy Blob", copier.abort, "w")
-        super().__init__(
-            "blob", {**_SERVICE, **_CONTAINER, **_BLOB, ("blob", "PUT", "copy", ""): abort}, _UNSUPPORTED
-        )
+        batch = Operation("Blob Batch", partial(_batches.submit, respond=self._respond), _ANY, "scol")
+        operations = {
+            **_SERVICE,
+            **_CONTAINER,
+            **_BLOB,
+            ("blob", "PUT", "copy", ""): abort,
+            ("service", "POST", "batch", ""): batch,
+            ("container", "POST", "batch", "container"): batch,
+        }
+        super().__init__("blob", operations, _UNSUPPORTED)
+        self._front = Front(self, find, domains)
         self._copy = Operation("Copy Blob", copier.copy, "cw")
+
+    async def _respond(self, request: web.Request) -> web.StreamResponse:
+        return await self._front.respond(request)
 
     def read(self, parts: StorageRequest) -> BlobRequest:
         """The container and the blob that a path means."""
@@ -40,9 +59,21 @@ class BlobService(Service[BlobRequest]):
         level, method, comp, restype = request.level, request.raw.method, request.comp, request.restype
         if level == "container" and request.container != "$root" and restype != "container":
             restype = "container" if comp else restype
-        if level == "blob" and method == "PUT" and not comp and "x-ms-copy-source" in request.headers:
+        found = self.find(level, method, comp, restype)
+        if level != "blob" or method != "PUT" or "x-ms-copy-source" not in request.headers:
+            return found
+        if not comp and "x-ms-blob-type" not in request.headers:
             return self._copy
-        return self.find(level, method, comp, restype)
+        if comp in _FROM_URL:
+            return Operation(
+                f"{found.name} From URL", partial(self._from_url, found.handler), found.permission
+            )
+        return found
+
+    async def _from_url(self, handler: _Handler, request: BlobRequest) -> web.StreamResponse:
+        """Have a write's body come from another blob."""
+        request.source = await asyncio.to_thread(self._sources.open, request)
+        return await handler(request)
 
     async def permit(self, request: BlobRequest, operation: Operation[BlobRequest]) -> None:
         """As for every service; then, what is asked has to be there at all."""
@@ -57,17 +88,13 @@ class BlobService(Service[BlobRequest]):
 def _container_and_blob(path: list[str]) -> tuple[str, str]:
     if len(path) == 1 and path[0] and "." in path[0]:
         return "$root", path[0]
-    return path[0] if path else "", "/".join(path[1:])
+    return path[0] if path else "", "/".join(path[1:]).replace("\\", "/")  # as the real service does
 
 
 def _refuse_unsupported(request: BlobRequest) -> None:
     """Refuse what would otherwise be done wrongly without a word."""
-    comp, headers = request.query.get("comp", "").lower(), request.headers
-    puts_whole = not comp and "x-ms-blob-type" in headers
-    if "x-ms-copy-source" in headers and (comp in ("block", "appendblock", "page") or puts_whole):
-        raise not_available("Writing from a URL (except for Copy Blob)")
     for name, what in _UNSUPPORTED_HEADERS.items():
-        if name in headers:
+        if name in request.headers:
             raise not_available(what)
 
 
@@ -83,7 +110,8 @@ def _permit_anybody(request: BlobRequest, permission: str) -> None:
     raise nobody()
 
 
-_ANY = "rwdlacupt"
+_FROM_URL = ("", "block", "appendblock", "page")
+_ANY = "rwdlacuptf"
 _SERVICE: dict[Key, Operation[BlobRequest]] = {
     ("service", "GET", "list", ""): Operation("List Containers", _containers.list_containers, "l", "s"),
     ("service", "GET", "properties", "service"): Operation(
@@ -93,6 +121,10 @@ _SERVICE: dict[Key, Operation[BlobRequest]] = {
         "Set Blob Service Properties", _service.set_properties, "w", "s"
     ),
     ("service", "GET", "stats", "service"): Operation("Get Blob Service Stats", _service.get_stats, "r", "s"),
+    ("service", "POST", "userdelegationkey", "service"): Operation(
+        "Get User Delegation Key", _service.get_user_delegation_key, _ANY, "scol"
+    ),
+    ("service", "GET", "blobs", ""): Operation("Find Blobs by Tags", _containers.find_blobs, "f", "s"),
     ("service", "GET", "properties", "account"): Operation(
         "Get Account Information", _service.get_account, _ANY, "scol"
     ),
@@ -125,6 +157,9 @@ _CONTAINER: dict[Key, Operation[BlobRequest]] = {
     ("container", "PUT", "acl", "container"): Operation("Set Container ACL", _containers.set_acl, "", "c"),
     ("container", "PUT", "lease", "container"): Operation("Lease Container", _containers.lease, "w", "c"),
     ("container", "GET", "list", "container"): Operation("List Blobs", _containers.list_blobs, "l", "cl"),
+    ("container", "GET", "blobs", "container"): Operation(
+        "Find Blobs by Tags in Container", _containers.find_blobs, "f", "cl"
+    ),
 }
 _BLOB: dict[Key, Operation[BlobRequest]] = {
     ("blob", "GET", "", ""): Operation("Get Blob", _blobs.get, "r"),
@@ -141,27 +176,24 @@ _BLOB: dict[Key, Operation[BlobRequest]] = {
     ("blob", "PUT", "blocklist", ""): Operation("Put Block List", _uploads.put_block_list, "w"),
     ("blob", "GET", "blocklist", ""): Operation("Get Block List", _uploads.get_block_list, "r"),
     ("blob", "PUT", "appendblock", ""): Operation("Append Block", _uploads.append_block, "aw"),
-    ("blob", "PUT", "page", ""): Operation("Put Page", _uploads.put_page, "w"),
-    ("blob", "GET", "pagelist", ""): Operation("Get Page Ranges", _uploads.get_page_ranges, "r"),
+    ("blob", "PUT", "page", ""): Operation("Put Page", _pages.put_page, "w"),
+    ("blob", "GET", "pagelist", ""): Operation("Get Page Ranges", _pages.get_page_ranges, "r"),
+    ("blob", "PUT", "tier", ""): Operation("Set Blob Tier", _blobs.set_tier, "w"),
+    ("blob", "GET", "tags", ""): Operation("Get Blob Tags", _blobs.get_tags, "t"),
+    ("blob", "PUT", "tags", ""): Operation("Set Blob Tags", _blobs.set_tags, "t"),
+    ("blob", "PUT", "seal", ""): Operation("Append Blob Seal", _uploads.seal, "aw"),
 }
 _UNSUPPORTED_HEADERS = {
     "x-ms-encryption-key": "Encryption with the caller's key",
     "x-ms-encryption-scope": "Encryption scopes",
     "x-ms-structured-body": "The structured body",
-    "x-ms-tags": "Blob tags",
 }
 _UNSUPPORTED = {
-    "batch": "The batch operation",
-    "blobs": "Finding blobs by tags",
-    "tags": "Blob tags",
-    "tier": "Blob tiers",
     "undelete": "Undeleting",
     "query": "Querying blob contents",
     "expiry": "Blob expiry",
-    "seal": "Sealing append blobs",
     "immutabilitypolicies": "Immutability policies",
     "legalhold": "Legal holds",
     "incrementalcopy": "Incremental copy",
-    "userdelegationkey": "The user delegation key",
     "rename": "Renaming containers",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,19 +11,25 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from reddog.sparse import copy_sparse
-from reddog.storage import _leases, _transfer
+from reddog.storage import _leases, _tags, _transfer
 from reddog.storage._account import disk_errors, sync_file, sync_new
-from reddog.storage._errors import StorageError, bad_header, no_overwriting
+from reddog.storage._auth import not_permitted
+from reddog.storage._digests import md5_of
+from reddog.storage._errors import StorageError, archived, bad_header, missing_header, no_overwriting
 from reddog.storage._index import Blob
 from reddog.storage._request import (
+    LARGEST_DOCUMENT,
     BlobRequest,
+    check_absence,
     check_conditions,
+    document,
     empty,
     http_date,
     is_not_modified,
     lease_headers,
     metadata_headers,
     metadata_of,
+    parse_xml,
     tags,
 )
 
@@ -31,6 +38,7 @@ CONTENT_HEADERS = (
     *("Cache-Control", "Content-Disposition"),
 )
 DEFAULT_TYPE = "application/octet-stream"
+TIERS = {name.lower(): name for name in ("Hot", "Cool", "Cold", "Archive")}
 LARGEST_PAGE_BLOB = 8 << 40  # bytes
 _LARGEST_HASHED = 4 << 20
 
@@ -47,6 +55,63 @@ def content_headers(request: BlobRequest, *, whole: bool) -> dict[str, str]:
     return found
 
 
+def new_blob(request: BlobRequest, kind: str, *, whole: bool = False) -> Blob:
+    """A blob with the properties, metadata, tags and tier that a request gives it; see `content_headers`."""
+    blob = Blob(request.container, request.blob, kind)
+    blob.headers = content_headers(request, whole=whole)
+    blob.headers.setdefault("Content-Type", DEFAULT_TYPE)
+    blob.metadata = metadata_of(request.headers)
+    blob.tags = given_tags(request)
+    blob.tier = given_tier(request, kind)
+    return blob
+
+
+def given_tags(request: BlobRequest) -> dict[str, str]:
+    """The tags that a request gives a blob; a signature has to permit it."""
+    value = request.headers.get("x-ms-tags", "")
+    if value and request.permissions is not None and "t" not in request.permissions:
+        raise not_permitted()
+    return _tags.from_header(value)
+
+
+def copied_tags(request: BlobRequest, source: Blob) -> dict[str, str]:
+    """The copy's tags: those that are given, or with `x-ms-copy-source-tag-option` COPY the source's."""
+    given, option = (
+        given_tags(request),
+        request.headers.get("x-ms-copy-source-tag-option", "REPLACE").upper(),
+    )
+    if option not in ("COPY", "REPLACE"):
+        raise bad_header("x-ms-copy-source-tag-option", option)
+    if option == "COPY" and given:
+        message = "x-ms-tags header must not be present with x-ms-copy-source-tag-option as COPY."
+        raise StorageError("BothUserTagsAndSourceTagsCopyPresentException", 400, message)
+    return dict(source.tags) if option == "COPY" else given
+
+
+def given_tier(request: BlobRequest, kind: str) -> str:
+    """The access tier that a request gives a blob of some type; empty when it gives none."""
+    value = request.headers.get("x-ms-access-tier")
+    if value is None:
+        return ""
+    tier = TIERS.get(value.lower())
+    if kind != "BlockBlob":
+        message = "The access tier is not supported for this blob type."
+        raise StorageError("AccessTierNotSupportedForBlobType", 400, message)
+    if tier is None:
+        raise bad_header("x-ms-access-tier", value)
+    return tier
+
+
+def tier_headers(blob: Blob) -> dict[str, str]:
+    """A blob's access tier as the headers of an answer; only block blobs have one."""
+    if blob.type != "BlockBlob":
+        return {}
+    if not blob.tier:
+        return {"x-ms-access-tier": TIERS["hot"], "x-ms-access-tier-inferred": "true"}
+    changed = {"x-ms-access-tier-change-time": http_date(blob.tier_changed)} if blob.tier_changed else {}
+    return {"x-ms-access-tier": blob.tier, "x-ms-access-tier-inferred": "false", **changed}
+
+
 def described(request: BlobRequest, blob: Blob) -> dict[str, str]:
     """A blob as the headers of an answer tell it."""
     headers = {
@@ -60,12 +125,16 @@ def described(request: BlobRequest, blob: Blob) -> dict[str, str]:
         **{name: value for name, value in blob.headers.items() if name != "Content-MD5"},
         **request.overrides,
         **copy_headers(blob),
+        **tier_headers(blob),
     }
-    headers.setdefault("Content-Type", DEFAULT_TYPE)
+    if blob.tags:
+        headers["x-ms-tag-count"] = str(len(blob.tags))
+    headers.setdefault("Content-Type", "")  # it was cleared; without the header the library would add one
     if blob.type == "PageBlob":
         headers["x-ms-blob-sequence-number"] = str(blob.sequence)
     if blob.type == "AppendBlob":
         headers["x-ms-blob-committed-block-count"] = str(len(blob.blocks))
+        headers["x-ms-blob-sealed"] = str(blob.sealed).lower()
     return headers
 
 
@@ -94,6 +163,7 @@ def check_change(request: BlobRequest, blob: Blob | None) -> None:
 
 def check_replace(request: BlobRequest, blob: Blob | None) -> None:
     """Lease, conditions and permission of putting a new blob in a blob's place."""
+    check_absence(request, blob)
     check_change(request, blob)
     if blob is not None and request.permissions is not None and "w" not in request.permissions:
         raise no_overwriting()
@@ -104,22 +174,24 @@ async def get(request: BlobRequest) -> web.StreamResponse:
     blob = await asyncio.to_thread(load, request)
     if is_not_modified(request, blob):
         return empty(304, tags(blob))
+    if blob.tier == TIERS["archive"]:
+        raise archived()
     headers = described(request, blob)
     wanted = _transfer.wanted_range(request, blob.size)
     digest = blob.headers.get("Content-MD5")
+    if digest:
+        headers["x-ms-blob-content-md5"] = digest
     if wanted is None:
         if digest:
             headers["Content-MD5"] = digest
         return await _transfer.send(request, blob, 0, blob.size, 200, headers)
     start, end = wanted
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{blob.size}"
-    if digest:
-        headers["x-ms-blob-content-md5"] = digest
     if request.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
         if end - start > _LARGEST_HASHED:
             raise bad_header("x-ms-range-get-content-md5", "true")
         data = await asyncio.to_thread(lambda: b"".join(_transfer.read(request.account, blob, start, end)))
-        headers["Content-MD5"] = _transfer.md5_of(data)
+        headers["Content-MD5"] = md5_of(data)
     return await _transfer.send(request, blob, start, end, 206, headers)
 
 
@@ -151,7 +223,8 @@ async def set_metadata(request: BlobRequest) -> web.StreamResponse:
         check_change(request, blob)
         blob.metadata = metadata
 
-    return empty(200, tags(await changed(request, edit)))
+    blob = await changed(request, edit)
+    return empty(200, {**tags(blob), "x-ms-request-server-encrypted": "false"})
 
 
 async def set_properties(request: BlobRequest) -> web.StreamResponse:
@@ -194,6 +267,40 @@ def next_sequence(blob: Blob, action: str, number: int) -> int:
     if action == "increment":
         return blob.sequence + 1
     return max(blob.sequence, number) if action == "max" else number
+
+
+async def set_tier(request: BlobRequest) -> web.StreamResponse:
+    """Set Blob Tier. What comes out of the archive can be read at once."""
+    if "x-ms-access-tier" not in request.headers:
+        raise missing_header("x-ms-access-tier")
+
+    def edit(blob: Blob) -> None:
+        _leases.check_read(blob.lease, request.lease_id)
+        check_conditions(request, blob)
+        blob.tier, blob.tier_changed = given_tier(request, blob.type), time.time()
+
+    await changed(request, edit, touch=False, snapshots=True)
+    return empty(200)
+
+
+async def get_tags(request: BlobRequest) -> web.StreamResponse:
+    """Get Blob Tags."""
+    blob = await asyncio.to_thread(load, request)
+    check_conditions(request, blob)
+    return document(f'<?xml version="1.0" encoding="utf-8"?>{_tags.to_xml(blob.tags)}')
+
+
+async def set_tags(request: BlobRequest) -> web.StreamResponse:
+    """Set Blob Tags; the blob counts as unchanged."""
+    data, _ = await _transfer.small_body(request, LARGEST_DOCUMENT)
+    given = _tags.from_document(parse_xml(data))
+
+    def edit(blob: Blob) -> None:
+        check_change(request, blob)
+        blob.tags = given
+
+    await changed(request, edit, touch=False, snapshots=True)
+    return empty(204)
 
 
 async def lease(request: BlobRequest) -> web.StreamResponse:
@@ -290,13 +397,14 @@ async def changed(
     edit: Callable[[Blob], None],
     *,
     touch: bool = True,
+    snapshots: bool = False,
     before: Callable[[Blob], None] | None = None,
 ) -> Blob:
-    """Change the blob that a request names; a snapshot cannot be changed.
+    """Change the blob that a request names; a snapshot can only be changed with `snapshots`.
 
     `before` is what takes long and shows only by the change: it is done while others use the account.
     """
-    if request.snapshot:
+    if request.snapshot and not snapshots:
         raise StorageError("InvalidQueryParameterValue", 400, "A snapshot cannot be changed.")
     account = request.account
 
@@ -306,6 +414,8 @@ async def changed(
                 with account.index.transaction():
                     blob = account.blob(request.container, request.blob)
                 before(blob)
-            return account.change(request.container, request.blob, edit, touch=touch)
+            return account.change(
+                request.container, request.blob, edit, touch=touch, snapshot=request.snapshot
+            )
 
     return await asyncio.to_thread(work)

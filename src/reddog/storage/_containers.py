@@ -12,9 +12,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
 
-from reddog.storage import _address, _leases, _policies
+from reddog.storage import _address, _leases, _policies, _tags
+from reddog.storage._blobs import tier_headers
 from reddog.storage._errors import StorageError, bad_header, bad_query
-from reddog.storage._index import Blob, Container, marker_of
+from reddog.storage._index import Blob, Container, marker_of, tagged_marker_of
 from reddog.storage._listing import DECLARATION, NOT_XML, asked_of, endpoint, shown_metadata
 from reddog.storage._request import (
     MOST_DIGITS,
@@ -32,11 +33,15 @@ from reddog.storage._request import (
 LARGEST_PAGE = 5000
 PUBLIC = ("", "blob", "container")
 _PAGE = 1000
+_MASK = "!"  # what a marker begins with that is not a name
 T = TypeVar("T")
 
 
 async def create(request: BlobRequest) -> web.StreamResponse:
     """Create Container."""
+    if not 3 <= len(request.container) <= 63:
+        message = "The specified resource name length is not within the permissible limits."
+        raise StorageError("OutOfRangeInput", 400, message)
     if not _address.is_container_name(request.container):
         raise StorageError(
             "InvalidResourceName", 400, "The specified resource name contains invalid characters."
@@ -195,7 +200,7 @@ def _page(
         else:
             entry = blob
         if len(page.entries) == limit:
-            page.next = _masked(marker_of(blob))
+            page.next = _next_marker(page.entries[-1], blob)
             break
         page.entries.append(entry)
         seen = entry if isinstance(entry, str) else seen
@@ -213,7 +218,7 @@ def _found(request: BlobRequest, prefix: str, marker: str, include: set[str]) ->
         if "uncommittedblobs" in include
         else []
     )
-    waiting = [blob for blob in waiting if blob.name >= marker.partition("\0")[0]]
+    waiting = [blob for blob in waiting if marker_of(blob) >= marker]
     while True:
         blobs = index.blobs(request.container, prefix, marker, _PAGE + 1, snapshots=with_snapshots)
         for blob in blobs[:_PAGE]:
@@ -226,14 +231,28 @@ def _found(request: BlobRequest, prefix: str, marker: str, include: set[str]) ->
         marker = marker_of(blobs[_PAGE])
 
 
+def _next_marker(last: Blob | str, following: Blob) -> str:
+    """Where the next page begins: after a blob's name, if that says it, or with the one that follows."""
+    if (
+        isinstance(last, Blob)
+        and not last.snapshot
+        and last.name[0] != _MASK
+        and not NOT_XML.search(last.name)
+    ):
+        return last.name
+    return _masked(marker_of(following))
+
+
 def _masked(marker: str) -> str:
     """A marker as text that XML and URLs can hold."""
-    return urlsafe_b64encode(marker.encode()).decode()
+    return _MASK + urlsafe_b64encode(marker.encode()).decode()
 
 
 def _unmasked(marker: str) -> str:
+    if not marker.startswith(_MASK):
+        return f"{marker}\0~~" if marker else ""  # after the blob itself, which comes after its snapshots
     try:
-        return urlsafe_b64decode(marker.encode()).decode()
+        return urlsafe_b64decode(marker[1:].encode()).decode()
     except ValueError:
         raise bad_query("marker", marker) from None
 
@@ -261,6 +280,11 @@ def _blob(blob: Blob, include: set[str]) -> str:
     if blob.type == "PageBlob":
         properties["x-ms-blob-sequence-number"] = str(blob.sequence)
     properties["BlobType"] = blob.type
+    properties |= _tier(blob)
+    if blob.type == "AppendBlob":
+        properties["Sealed"] = str(blob.sealed).lower()
+    if blob.tags:
+        properties["TagCount"] = str(len(blob.tags))
     properties |= _lease(blob.lease)
     if "copy" in include and blob.copy:
         names = {"id": "CopyId", "status": "CopyStatus", "source": "CopySource", "progress": "CopyProgress"}
@@ -269,7 +293,17 @@ def _blob(blob: Blob, include: set[str]) -> str:
     shown = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items())
     when = f"<Snapshot>{blob.snapshot}</Snapshot>" if blob.snapshot else ""
     metadata = shown_metadata(blob.metadata) if "metadata" in include else ""
-    return f"<Blob>{_name(blob.name)}{when}<Properties>{shown}</Properties>{metadata}</Blob>"
+    tagged = _tags.to_xml(blob.tags) if "tags" in include and blob.tags else ""
+    return f"<Blob>{_name(blob.name)}{when}<Properties>{shown}</Properties>{metadata}{tagged}</Blob>"
+
+
+def _tier(blob: Blob) -> dict[str, str]:
+    names = {
+        "x-ms-access-tier": "AccessTier",
+        "x-ms-access-tier-inferred": "AccessTierInferred",
+        "x-ms-access-tier-change-time": "AccessTierChangeTime",
+    }
+    return {names[name]: value for name, value in tier_headers(blob).items() if value != "false"}
 
 
 def _lease(lease: Mapping[str, object]) -> dict[str, str]:
@@ -280,6 +314,37 @@ def _lease(lease: Mapping[str, object]) -> dict[str, str]:
     }
     found = lease_headers(lease)
     return {tag: found[name] for name, tag in names.items() if name in found}
+
+
+async def find_blobs(request: BlobRequest) -> web.StreamResponse:
+    """Find Blobs by Tags, in the account or in one container."""
+    text = request.query.get("where", "")
+    wanted = [(one.key, one.operator, one.value) for one in _tags.query(text)]
+    if request.container:
+        wanted.append(("@container", "=", request.container))
+    limit, marker = page_size(request.query), _unmasked(request.query.get("marker", ""))
+
+    def work() -> list[Blob]:
+        index = request.account.index
+        with index.transaction():
+            if request.container:
+                request.account.container(request.container)
+            return index.tagged(wanted, marker, limit + 1)
+
+    found = await asyncio.to_thread(work)
+    keys = {key for key, _sign, _value in wanted}
+    shown = "".join(_found_blob(blob, keys) for blob in found[:limit])
+    following = _masked(tagged_marker_of(found[limit])) if len(found) > limit else ""
+    asked = asked_of(request.query, ("Where",))
+    body = f"{asked}<Blobs>{shown}</Blobs><NextMarker>{following}</NextMarker>"
+    attributes = f"ServiceEndpoint={quoteattr(endpoint(request))}"
+    return document(f"{DECLARATION}<EnumerationResults {attributes}>{body}</EnumerationResults>")
+
+
+def _found_blob(blob: Blob, keys: set[str]) -> str:
+    """A blob that was found by its tags, with those that were asked for."""
+    shown = _tags.to_xml({key: value for key, value in blob.tags.items() if key in keys})
+    return f"<Blob>{_name(blob.name)}<ContainerName>{blob.container}</ContainerName>{shown}</Blob>"
 
 
 async def list_containers(request: BlobRequest) -> web.StreamResponse:
@@ -295,7 +360,7 @@ async def list_containers(request: BlobRequest) -> web.StreamResponse:
     found = await asyncio.to_thread(work)
     shown = "".join(_container(container, "metadata" in include) for container in found[:limit])
     following = (
-        f"<NextMarker>{escape(found[limit].name)}</NextMarker>" if len(found) > limit else "<NextMarker/>"
+        f"<NextMarker>{escape(found[limit - 1].name)}</NextMarker>" if len(found) > limit else "<NextMarker/>"
     )
     asked = asked_of(query, ("Prefix", "Marker", "MaxResults"))
     attributes = f"ServiceEndpoint={quoteattr(endpoint(request))}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 
@@ -12,17 +13,30 @@ class StorageError(Exception):
         code: The `x-ms-error-code`.
         status: The HTTP status.
         message: One sentence for people, without secrets.
+        headers: More headers of the answer.
+        details: More elements of the `Error` document.
     """
 
-    def __init__(self, code: str, status: int, message: str) -> None:
+    def __init__(
+        self,
+        code: str,
+        status: int,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        details: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.headers = headers or {}
+        self.details = details or {}
         self.code = code
         self.status = status
         self.message = message
 
     def to_xml(self) -> bytes:
         """The `Error` document."""
-        body = f"<Code>{escape(self.code)}</Code><Message>{escape(self.message)}</Message>"
+        elements = {"Code": self.code, "Message": self.message, **self.details}
+        body = "".join(f"<{name}>{escape(text)}</{name}>" for name, text in elements.items())
         return f'<?xml version="1.0" encoding="utf-8"?><Error>{body}</Error>'.encode("utf-8", "replace")
 
 
@@ -92,7 +106,8 @@ class NoSpace(StorageError):  # noqa: N818
 def bad_header(name: str, value: str) -> StorageError:
     """A header has a value that it may not have."""
     shown = value if len(value) < 100 else value[:100] + "..."
-    return StorageError("InvalidHeaderValue", 400, f"The value {shown!r} of the header {name} is not valid.")
+    message = "The value for one of the HTTP headers is not in the correct format."
+    return StorageError("InvalidHeaderValue", 400, f"{message} {name}: {shown}")
 
 
 def missing_header(name: str) -> StorageError:
@@ -123,6 +138,11 @@ def pop_receipt_mismatch() -> StorageError:
 def wrong_type() -> StorageError:
     """The operation is for another type of blob."""
     return StorageError("InvalidBlobType", 409, "The blob type is invalid for this operation.")
+
+
+def archived() -> StorageError:
+    """The blob is in the archive tier."""
+    return StorageError("BlobArchived", 409, "This operation is not permitted on an archived blob.")
 
 
 def no_overwriting() -> StorageError:

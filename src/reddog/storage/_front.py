@@ -30,6 +30,7 @@ from reddog.storage._request import XML, StorageRequest
 
 VERSION = "2021-12-02"
 SECONDARY = "-secondary"
+LONGEST_HEADER = 64 << 10  # bytes; conditions on tags are longer than servers commonly take
 _ECHOED = re.compile("[ -~]{1,1024}")
 _NO_TEXT = re.compile("[\0-\x08\n-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _NO_UNICODE = re.compile("[\ud800-\udfff]")
@@ -146,6 +147,12 @@ class Front(Generic[R]):
         application.on_response_prepare.append(self._complete)
         return application
 
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """The answer to a request that came within another one."""
+        response = await self._handle(request)
+        await self._complete(request, response)
+        return response
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request; whatever goes wrong is answered in the service's words."""
         try:
@@ -208,7 +215,7 @@ class Front(Generic[R]):
             response = web.Response(status=error.status)
         else:
             response = self._service.refusal_body(request, error)
-        response.headers["x-ms-error-code"] = error.code
+        response.headers.update({**error.headers, "x-ms-error-code": error.code})
         if error.status == 401:
             response.headers["WWW-Authenticate"] = "SharedKey"
         if not request.content.is_eof():  # the rest of the body is not read

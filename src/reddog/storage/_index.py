@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -25,8 +25,14 @@ CREATE TABLE IF NOT EXISTS blocks (
   container TEXT NOT NULL, name TEXT NOT NULL, block TEXT NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL,
   PRIMARY KEY (container, name, block)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tags (
+  container TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,
+  PRIMARY KEY (container, name, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS tagged ON tags (key, value, container, name);
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, uses INTEGER NOT NULL) WITHOUT ROWID;
 """
+_SIGNS = {sign: sign for sign in ("=", ">", ">=", "<", "<=")}
 _ORDER = "CASE snapshot WHEN '' THEN '~' ELSE snapshot END"
 LONGEST_WAIT = 30.0  # seconds
 
@@ -49,7 +55,8 @@ class Blob:
     """A blob, or a snapshot of one.
 
     segments: where its bytes are: (file, offset, length), in order. A page blob is one segment. blocks: the
-    ids and sizes of its committed blocks. headers: content properties by header name.
+    ids and sizes of its committed blocks. headers: content properties by header name. tier: as it was set, else
+    empty; tier_changed: when it was set on a blob that was there. sealed: nothing can be appended any more.
     """
 
     container: str
@@ -67,6 +74,10 @@ class Blob:
     sequence: int = 0
     lease: dict[str, Any] = field(default_factory=dict)
     copy: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    tier: str = ""
+    tier_changed: float = 0.0
+    sealed: bool = False
 
     def files(self) -> set[str]:
         """The names of the files that hold its bytes."""
@@ -167,9 +178,9 @@ class Index:
         self._do("INSERT OR REPLACE INTO containers VALUES (?, ?)", container.name, document)
 
     def containers(self, prefix: str, marker: str, limit: int) -> list[Container]:
-        """Containers whose names begin with `prefix`, from `marker` on."""
+        """Containers whose names begin with `prefix`, after the one that `marker` names."""
         rows = self._all(
-            "SELECT name, document FROM containers WHERE name>=? AND name>=? AND name<? ORDER BY name LIMIT ?",
+            "SELECT name, document FROM containers WHERE name>? AND name>=? AND name<? ORDER BY name LIMIT ?",
             *(marker, prefix, _after(prefix), limit),
         )
         return [Container(name, **json.loads(document)) for name, document in rows]
@@ -180,7 +191,7 @@ class Index:
             self._release(blob.files())
         for (file,) in self._all("SELECT file FROM blocks WHERE container=?", name):
             self._release({file})
-        for table in ("blobs", "blocks"):
+        for table in ("blobs", "blocks", "tags"):
             self._do(f"DELETE FROM {table} WHERE container=?", name)  # noqa: S608 - a constant
         self._do("DELETE FROM containers WHERE name=?", name)
 
@@ -207,6 +218,13 @@ class Index:
             *(blob.container, blob.name, blob.snapshot, document),
         )
         self._release(old - blob.files())
+        if not blob.snapshot and blob.tags != (before.tags if before else {}):
+            self._drop_tags(blob)
+            for key, value in blob.tags.items():
+                self._do("INSERT INTO tags VALUES (?, ?, ?, ?)", blob.container, blob.name, key, value)
+
+    def _drop_tags(self, blob: Blob) -> None:
+        self._do("DELETE FROM tags WHERE container=? AND name=?", blob.container, blob.name)
 
     def delete_blob(self, blob: Blob) -> None:
         """Delete a blob or a snapshot."""
@@ -215,6 +233,8 @@ class Index:
             *(blob.container, blob.name, blob.snapshot),
         )
         self._release(blob.files())
+        if blob.tags and not blob.snapshot:
+            self._drop_tags(blob)
 
     def blobs(
         self, container: str, prefix: str, marker: str, limit: int, *, snapshots: bool = True
@@ -239,6 +259,26 @@ class Index:
             *(container, name),
         )
         return [Blob(container=container, name=name, snapshot=row[0], **json.loads(row[1])) for row in rows]
+
+    def tagged(self, wanted: Sequence[tuple[str, str, str]], marker: str, limit: int) -> list[Blob]:
+        """Blobs whose tags meet all comparisons (key, operator, value), by container and name.
+
+        The key `@container` stands for the container's name. `marker` (see `tagged_marker_of`) is the first one
+        wanted.
+        """
+        container, _, name = marker.partition("\0")
+        parts, values = [], list[object]()
+        for key, sign, value in wanted:
+            column, given = (
+                ("container", (value,)) if key == "@container" else ("key=? AND value", (key, value))
+            )
+            parts.append(
+                f"SELECT container, name FROM tags WHERE {column}{_SIGNS[sign]}? AND (container, name)>=(?, ?)"  # noqa: S608
+            )
+            values += [*given, container, name]
+        statement = f"{' INTERSECT '.join(parts)} ORDER BY container, name LIMIT ?"
+        found = (self.blob(*row) for row in self._all(statement, *values, limit))
+        return [blob for blob in found if blob is not None]
 
     # -- Uncommitted blocks ------------------------------------------------------------------------------
 
@@ -321,6 +361,11 @@ class Index:
 def marker_of(blob: Blob) -> str:
     """Where a listing goes on that begins with this blob."""
     return f"{blob.name}\0{blob.snapshot or '~'}"
+
+
+def tagged_marker_of(blob: Blob) -> str:
+    """Where a search by tags goes on that begins with this blob."""
+    return f"{blob.container}\0{blob.name}"
 
 
 def _after(prefix: str) -> str:

@@ -47,9 +47,7 @@ def check_write(lease: Mapping[str, Any], given: str | None, what: str = "Blob")
             raise LeaseConflict(
                 "LeaseIdMissing", 412, f"There is a lease on the {what.lower()} and no lease ID."
             )
-        if given.lower() != lease["id"]:
-            code = f"LeaseIdMismatchWith{what}Operation"
-            raise LeaseConflict(code, 412, f"The lease ID does not match that of the {what.lower()}.")
+        _check_same(lease, given, what)
     else:
         check_read(lease, given, what)
 
@@ -62,7 +60,15 @@ def check_read(lease: Mapping[str, Any], given: str | None, what: str = "Blob") 
         found = state(lease)
         code = "LeaseLost" if found in ("expired", "broken") else f"LeaseNotPresentWith{what}Operation"
         raise LeaseConflict(code, 412, f"There is currently no lease on the {what.lower()}.")
-    if given.lower() != lease["id"]:
+    _check_same(lease, given, what)
+
+
+def _check_same(lease: Mapping[str, Any], given: str, what: str) -> None:
+    try:
+        same = str(uuid.UUID(given)) == lease["id"]
+    except ValueError:
+        same = False
+    if not same:
         code = f"LeaseIdMismatchWith{what}Operation"
         raise LeaseConflict(code, 412, f"The lease ID does not match that of the {what.lower()}.")
 
@@ -143,9 +149,10 @@ def _break(lease: Lease, headers: Mapping[str, str], what: str) -> tuple[Lease, 
     period = _number(headers, "x-ms-lease-break-period", left)
     if not 0 <= period <= LONGEST:
         raise bad_header("x-ms-lease-break-period", str(period))
+    breaking = now + period
     if "breaking" in lease or lease["duration"] != INFINITE:
-        period = min(period, left)
-    return {**lease, "breaking": now + period}, 202, {"x-ms-lease-time": str(period)}
+        period, breaking = min(period, left), min(breaking, ends)
+    return {**lease, "breaking": breaking}, 202, {"x-ms-lease-time": str(period)}
 
 
 def _same(lease: Lease, headers: Mapping[str, str], what: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 from lxml import etree
 
-from reddog.storage import _leases
+from reddog.storage import _leases, _tags
 from reddog.storage._account import Account
 from reddog.storage._auth import Identity
 from reddog.storage._errors import StorageError, bad_header, not_met
@@ -19,6 +19,7 @@ from reddog.storage._index import Blob, Container
 XML = "application/xml"
 LARGEST_DOCUMENT = 4 << 20  # bytes of an XML body
 MOST_DIGITS = 19
+_ANY = ("*", '"*"')  # an ETag that is like all of them
 
 
 @dataclass
@@ -99,12 +100,28 @@ class StorageRequest:
         return bytes(received)
 
 
+@dataclass(frozen=True)
+class Source:
+    """A part of another blob, from start to end (exclusive), that stands for a request's body."""
+
+    account: Account
+    blob: Blob
+    start: int
+    end: int
+
+
 @dataclass
 class BlobRequest(StorageRequest):
-    """A request to the blob service."""
+    """A request to the blob service. source: where its body comes from, if it does not have it."""
 
     container: str = ""
     blob: str = ""
+    source: Source | None = None
+
+    @property
+    def body_size(self) -> int:
+        """The bytes of the body, wherever it comes from."""
+        return super().body_size if self.source is None else self.source.end - self.source.start
 
     @property
     def level(self) -> str:
@@ -193,15 +210,21 @@ def check_conditions(request: BlobRequest, item: Blob | Container | None, prefix
 
     `prefix` is `x-ms-source-` for those on a copy's source.
     """
-    failed = _failed_condition(request.headers, item, prefix)
-    if failed and item is not None and prefix == "" and _wants_absence(request.headers):
-        raise StorageError("BlobAlreadyExists", 409, "The specified blob already exists.")
-    if failed:
+    if _failed_condition(request.headers, item, prefix):
         raise not_met()
+
+
+def check_absence(request: BlobRequest, item: Blob | None) -> None:
+    """The condition of a write that may only make a blob, never replace one (`If-None-Match: *`)."""
+    if item is not None and _wants_absence(request.headers):
+        raise StorageError("BlobAlreadyExists", 409, "The specified blob already exists.")
 
 
 def is_not_modified(request: BlobRequest, item: Blob | Container) -> bool:
     """Whether a read is to be answered with 304. ConditionNotMet (412) for the other conditions."""
+    if _wants_absence(request.headers):
+        message = "The request includes an unsatisfiable condition for this operation."
+        raise StorageError("UnsatisfiableCondition", 400, message)
     failed = _failed_condition(request.headers, item, "")
     if failed in ("If-None-Match", "If-Modified-Since"):
         return True
@@ -211,15 +234,20 @@ def is_not_modified(request: BlobRequest, item: Blob | Container) -> bool:
 
 
 def _wants_absence(headers: Mapping[str, str]) -> bool:
-    return headers.get("If-None-Match", "").strip() == "*"
+    return headers.get("If-None-Match", "").strip() in _ANY
 
 
 def _failed_condition(headers: Mapping[str, str], item: Blob | Container | None, prefix: str) -> str | None:
     match, none_match = headers.get(f"{prefix}If-Match"), headers.get(f"{prefix}If-None-Match")
     if match is not None and (item is None or not _is_among(item.etag, match)):
         return "If-Match"
+    if none_match in _ANY:
+        none_match = None  # that is for writes which make blobs: `check_absence`
     if none_match is not None and item is not None and _is_among(item.etag, none_match):
         return "If-None-Match"
+    asked = headers.get(f"{prefix or 'x-ms-'}if-tags")
+    if asked is not None and not (isinstance(item, Blob) and _tags.condition(asked).holds(item.tags)):
+        return "x-ms-if-tags"
     unmodified = _time(headers, f"{prefix}If-Unmodified-Since")
     if unmodified is not None and item is not None and int(item.modified) > unmodified:
         return "If-Unmodified-Since"
@@ -232,7 +260,7 @@ def _failed_condition(headers: Mapping[str, str], item: Blob | Container | None,
 def _is_among(etag: str, value: str) -> bool:
     """Whether a condition's value, one or several tags or `*`, names the tag."""
     given = (tag.strip().removeprefix("W/") for tag in value.split(","))
-    return value.strip() == "*" or any(etag.strip('"') == tag.strip('"') for tag in given)
+    return value.strip() in _ANY or any(etag.strip('"') == tag.strip('"') for tag in given)
 
 
 def _time(headers: Mapping[str, str], name: str) -> float | None:

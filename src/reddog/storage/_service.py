@@ -10,6 +10,7 @@ from aiohttp import web
 from lxml import etree
 
 from reddog.storage import _cors
+from reddog.storage._auth import refused
 from reddog.storage._errors import StorageError
 from reddog.storage._request import StorageRequest, document, empty, parse_xml
 
@@ -102,5 +103,15 @@ async def get_stats(request: StorageRequest) -> web.StreamResponse:
 async def get_account(request: StorageRequest) -> web.StreamResponse:
     """Get Account Information."""
     return empty(
-        200, {"x-ms-sku-name": "Standard_LRS", "x-ms-account-kind": "Storage", "x-ms-is-hns-enabled": "false"}
+        200,
+        {
+            "x-ms-sku-name": "Standard_RAGRS",
+            "x-ms-account-kind": "StorageV2",
+            "x-ms-is-hns-enabled": "false",
+        },
     )
+
+
+async def get_user_delegation_key(request: StorageRequest) -> web.StreamResponse:
+    """Get User Delegation Key: only those may ask who come with a token, which nobody does here."""
+    raise refused("Only authentication scheme Bearer is supported")

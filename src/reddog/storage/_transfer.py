@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from reddog.storage._account import Account, disk_errors, keeping, sync_directory
-from reddog.storage._crc64 import Crc64
+from reddog.storage._digests import CRC64, Digests
 from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
@@ -25,25 +23,24 @@ PIECE = 1 << 20  # bytes that are read at a time
 GATHERED = 2 << 20  # bytes of a body that are written at a time
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
-_CRC64 = "x-ms-content-crc64"
-_EMPTY_MD5 = base64.b64encode(hashlib.md5(b"").digest()).decode()  # noqa: S324 - HTTP's
 
 
 @dataclass(frozen=True)
 class Received:
-    """A body in a file of its own. md5: base64, as in Content-MD5."""
+    """A body in a file of its own."""
 
     file: str
     path: Path
     size: int
-    md5: str
+    digests: Digests
 
 
-async def receive(request: BlobRequest) -> Received:
-    """Receive a body into a new file, durably.
+async def receive(request: BlobRequest, *, whole: bool = False) -> Received:
+    """Receive a body into a new file, durably. `whole`: it is a blob, whose MD5 is kept.
 
-    :raises StorageError: it is too large, shorter than was said, or not what its Content-MD5 says.
+    :raises StorageError: it is too large, shorter than was said, or not what its digests say.
     """
+    digests = _digests(request, whole=whole)
     size, account = request.body_size, request.account
     if size > LARGEST_BODY:
         raise StorageError(
@@ -51,20 +48,29 @@ async def receive(request: BlobRequest) -> Received:
         )
     file, path = account.new_file()
     with keeping(path):
-        received, md5, crc64 = await _write(request, path)
-        _check_digest(request, md5, crc64)
-        return Received(file, path, received, md5)
+        received = await _write(request, path, digests)
+        digests.check()
+        return Received(file, path, received, digests)
+
+
+def _digests(request: BlobRequest, *, whole: bool = False) -> Digests:
+    """What the body's digests have to be; those of a source have headers of their own."""
+    headers: Mapping[str, str] = request.headers
+    if request.source is not None:
+        names = {"x-ms-source-content-md5": "Content-MD5", "x-ms-source-content-crc64": CRC64}
+        given = {name: headers[source] for source, name in names.items() if source in headers}
+        headers = CIMultiDict({**given, "x-ms-version": headers.get("x-ms-version", "")})
+    return Digests(headers, whole=whole)
 
 
 class _Draft:
     """A new file that is written in threads; it is not closed under a thread that writes."""
 
-    def __init__(self, path: Path, crc64: Crc64 | None) -> None:
+    def __init__(self, path: Path, digests: Digests) -> None:
         self._path = path
         self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115 - see close
         self._gate = threading.Lock()
-        self.md5 = hashlib.md5(usedforsecurity=False)
-        self.crc64 = crc64
+        self._digests = digests
 
     def write(self, chunks: list[bytes]) -> None:
         """Add some bytes to the file."""
@@ -77,9 +83,7 @@ class _Draft:
     def digest(self, chunks: list[bytes]) -> None:
         """Add them to the digests."""
         for chunk in chunks:
-            self.md5.update(chunk)
-            if self.crc64 is not None:
-                self.crc64.update(chunk)
+            self._digests.update(chunk)
 
     def finish(self) -> None:
         """Have all of it on the disk."""
@@ -97,9 +101,9 @@ def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | None]:
-    """Write the body; each piece is written and digested while the next one is received."""
-    draft = _Draft(path, Crc64() if _CRC64 in request.headers else None)
+async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
+    """Write the body; each piece is written and digested while the next one is received. Returns its size."""
+    draft = _Draft(path, digests)
     received = 0
     writing: asyncio.Future[tuple[None, None]] | None = None
     try:
@@ -116,11 +120,16 @@ async def _write(request: BlobRequest, path: Path) -> tuple[int, str, Crc64 | No
         if writing is not None and not writing.done():
             writing.cancel()
         await asyncio.to_thread(draft.close)
-    return received, base64.b64encode(draft.md5.digest()).decode(), draft.crc64
+    return received
 
 
 async def pieces(request: BlobRequest) -> AsyncIterator[list[bytes]]:
     """A body in pieces of some mebibytes, as they came. It ends early, with an error, when the client goes away."""
+    if request.source is not None:
+        source = read(request.source.account, request.source.blob, request.source.start, request.source.end)
+        while piece := await asyncio.to_thread(next, source, b""):
+            yield [piece]
+        return
     gathered: list[bytes] = []
     size = 0
     async for chunk in request.raw.content.iter_any():
@@ -133,46 +142,27 @@ async def pieces(request: BlobRequest) -> AsyncIterator[list[bytes]]:
         yield gathered
 
 
-async def small_body(request: BlobRequest, limit: int) -> bytes:
-    """A body of up to `limit` bytes, checked against its Content-MD5."""
+async def small_body(request: BlobRequest, limit: int) -> tuple[bytes, Digests]:
+    """A body of up to `limit` bytes, checked against what its digests have to be."""
+    digests = _digests(request)
     if request.body_size > limit:
         raise StorageError("RequestBodyTooLarge", 413, f"The request body is larger than {limit} bytes.")
     received = bytearray()
-    async for chunk in request.raw.content.iter_any():
-        received += chunk
-    await asyncio.to_thread(_check_small, request, received)
-    return bytes(received)
-
-
-def _check_small(request: BlobRequest, received: bytearray) -> None:
-    digest = hashlib.md5(received, usedforsecurity=False).digest()
-    crc64 = Crc64() if _CRC64 in request.headers else None
-    if crc64 is not None:
-        crc64.update(received)
-    _check_digest(request, base64.b64encode(digest).decode(), crc64)
-
-
-def _check_digest(request: BlobRequest, md5: str, crc64: Crc64 | None) -> None:
-    if crc64 is not None and crc64.text() != request.headers[_CRC64]:
-        message = "The CRC64 value in the request did not match the one calculated by the server."
-        raise StorageError("Crc64Mismatch", 400, message)
-    given = request.headers.get("Content-MD5")
-    if given is None:
-        return
-    try:
-        valid = len(base64.b64decode(given, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        valid = False
-    if not valid:
-        raise StorageError("InvalidMd5", 400, "The MD5 value specified in the request is invalid.")
-    if given != md5:
-        message = "The MD5 value specified in the request did not match with the MD5 value calculated by the server."
-        raise StorageError("Md5Mismatch", 400, message)
+    async for piece in pieces(request):
+        for chunk in piece:
+            received += chunk
+    await asyncio.to_thread(digests.update, received)
+    digests.check()
+    return bytes(received), digests
 
 
 def wanted_range(request: BlobRequest, size: int) -> tuple[int, int] | None:
     """The bytes asked for, as start and end (exclusive); None for all of them. InvalidRange (416)."""
-    value = request.headers.get("x-ms-range") or request.headers.get("Range")
+    return range_of(request.headers.get("x-ms-range") or request.headers.get("Range"), size)
+
+
+def range_of(value: str | None, size: int) -> tuple[int, int] | None:
+    """What a range header means for a blob of some size; see `wanted_range`."""
     if value is None:
         return None
     found = _RANGE.fullmatch(value.strip())
@@ -181,9 +171,8 @@ def wanted_range(request: BlobRequest, size: int) -> tuple[int, int] | None:
     start = int(found[1])
     end = min(int(found[2]) + 1 if found[2] else size, size)
     if start >= size or end <= start:
-        raise StorageError(
-            "InvalidRange", 416, "The range specified is invalid for the current size of the resource."
-        )
+        message = "The range specified is invalid for the current size of the resource."
+        raise StorageError("InvalidRange", 416, message, headers={"Content-Range": f"bytes */{size}"})
     return start, end
 
 
@@ -255,10 +244,3 @@ async def _next_piece(request: BlobRequest, source: Iterator[bytes]) -> bytes:
         if request.raw.transport is not None:
             request.raw.transport.abort()
         raise ConnectionResetError("The blob could not be read to its end.") from error
-
-
-def md5_of(data: bytes) -> str:
-    """Content-MD5 of some bytes."""
-    if not data:
-        return _EMPTY_MD5
-    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()

@@ -6,46 +6,41 @@ import asyncio
 import base64
 import binascii
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from reddog.sparse import data_ranges
 from reddog.storage import _leases, _transfer
 from reddog.storage._account import disk_errors, keeping, sync_new
 from reddog.storage._blobs import (
-    DEFAULT_TYPE,
     LARGEST_PAGE_BLOB,
     changed,
     check_change,
     check_replace,
     content_headers,
+    copied_tags,
     load,
+    new_blob,
 )
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
 from reddog.storage._index import Blob, Block
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
     BlobRequest,
+    check_absence,
+    check_conditions,
     document,
     empty,
-    metadata_of,
     parse_xml,
     tags,
 )
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
-LARGEST_PAGES = 4 << 20  # bytes of one Put Page
 LARGEST_APPEND = 100 << 20
 MOST_BLOCKS = 50_000
 SECTOR = 512
-_SEQUENCE_CONDITIONS: tuple[tuple[str, Callable[[int, int], bool]], ...] = (
-    ("x-ms-if-sequence-number-le", lambda number, given: number <= given),
-    ("x-ms-if-sequence-number-lt", lambda number, given: number < given),
-    ("x-ms-if-sequence-number-eq", lambda number, given: number == given),
-)
 
 
 async def put_blob(request: BlobRequest) -> web.StreamResponse:
@@ -53,23 +48,28 @@ async def put_blob(request: BlobRequest) -> web.StreamResponse:
     kind = TYPES.get(request.headers.get("x-ms-blob-type", "").lower())
     if kind is None:
         raise bad_header("x-ms-blob-type", request.headers.get("x-ms-blob-type", ""))
-    blob = Blob(request.container, request.blob, kind)
-    blob.headers = content_headers(request, whole=True)
-    blob.headers.setdefault("Content-Type", DEFAULT_TYPE)
-    blob.metadata = metadata_of(request.headers)
+    blob = new_blob(request, kind, whole=request.source is None)
     await asyncio.to_thread(_require_container, request)
+    headers = {"x-ms-request-server-encrypted": "false"}
     if kind == "BlockBlob":
-        received = await _transfer.receive(request)
+        received = await _transfer.receive(request, whole=True)
         blob.size = received.size
         blob.segments = [[received.file, 0, received.size]]
-        blob.headers.setdefault("Content-MD5", received.md5)
+        if request.source is not None:
+            _take_properties(request, request.source.blob, blob)
+        blob.headers["Content-MD5"] = received.digests.md5
+        headers |= received.digests.headers()
     else:
         await asyncio.to_thread(_start_empty, request, blob)
     blob = await asyncio.to_thread(_replace, request, blob)
-    headers = {**tags(blob), "x-ms-request-server-encrypted": "false"}
-    if kind == "BlockBlob":
-        headers["Content-MD5"] = received.md5
-    return empty(201, headers)
+    return empty(201, {**tags(blob), **headers})
+
+
+def _take_properties(request: BlobRequest, source: Blob, blob: Blob) -> None:
+    """Give a blob what Put Blob From URL takes from its source: content properties, and tags if it is asked to."""
+    if request.headers.get("x-ms-copy-source-blob-properties", "true").lower() == "true":
+        blob.headers = {**source.headers, **content_headers(request, whole=False)}
+    blob.tags = copied_tags(request, source)
 
 
 def _start_empty(request: BlobRequest, blob: Blob) -> None:
@@ -131,7 +131,7 @@ async def put_block(request: BlobRequest) -> web.StreamResponse:
         account.discard(freed)
 
     await asyncio.to_thread(work)
-    return empty(201, {"Content-MD5": received.md5, "x-ms-request-server-encrypted": "false"})
+    return empty(201, {**received.digests.headers(), "x-ms-request-server-encrypted": "false"})
 
 
 def _block_id(value: str) -> str:
@@ -157,11 +157,9 @@ def _require_block_blob(request: BlobRequest) -> None:
 
 async def put_block_list(request: BlobRequest) -> web.StreamResponse:
     """Put Block List: the blob becomes these blocks, in this order."""
-    wanted = _block_list(await _transfer.small_body(request, LARGEST_DOCUMENT))
-    blob = Blob(request.container, request.blob, "BlockBlob")
-    blob.headers = content_headers(request, whole=False)
-    blob.headers.setdefault("Content-Type", DEFAULT_TYPE)
-    blob.metadata = metadata_of(request.headers)
+    data, digests = await _transfer.small_body(request, LARGEST_DOCUMENT)
+    wanted = _block_list(data)
+    blob = new_blob(request, "BlockBlob")
 
     def work() -> Blob:
         account = request.account
@@ -169,6 +167,7 @@ async def put_block_list(request: BlobRequest) -> web.StreamResponse:
             with account.index.transaction():
                 account.container(request.container)
                 present = account.index.blob(request.container, request.blob)
+                check_absence(request, present)
                 check_change(request, present)
                 if present is not None and present.type != "BlockBlob":
                     raise wrong_type()
@@ -177,7 +176,7 @@ async def put_block_list(request: BlobRequest) -> web.StreamResponse:
             return account.put(blob, shared=True)
 
     blob = await asyncio.to_thread(work)
-    return empty(201, {**tags(blob), "x-ms-request-server-encrypted": "false"})
+    return empty(201, {**tags(blob), **digests.headers(), "x-ms-request-server-encrypted": "false"})
 
 
 def _block_list(data: bytes) -> list[tuple[str, str]]:
@@ -245,6 +244,9 @@ async def get_block_list(request: BlobRequest) -> web.StreamResponse:
         return found, blocks
 
     blob, uncommitted = await asyncio.to_thread(work)
+    if blob is not None:
+        _leases.check_read(blob.lease, request.lease_id)
+        check_conditions(request, blob)
     if blob is not None and blob.type != "BlockBlob":
         raise wrong_type()
     committed = blob.blocks if blob is not None else []
@@ -268,20 +270,21 @@ def _listed(name: str, blocks: list[tuple[str, int]]) -> str:
 
 async def append_block(request: BlobRequest) -> web.StreamResponse:
     """Append Block."""
-    data = await _transfer.small_body(request, LARGEST_APPEND)
+    data, digests = await _transfer.small_body(request, LARGEST_APPEND)
     if not data:
         raise bad_header("Content-Length", "0")
     largest = request.number("x-ms-blob-condition-maxsize", 1 << 62)
-    expected = request.number("x-ms-blob-condition-appendpos", -1) if _given(request, "appendpos") else -1
+    expected = request.number("x-ms-blob-condition-appendpos", -1)
     offset = -1
 
     def check(blob: Blob) -> None:
         if blob.type != "AppendBlob":
             raise wrong_type()
         check_change(request, blob)
+        if blob.sealed:
+            raise _sealed()
         if expected not in (-1, blob.size):
-            message = "The append position condition specified was not met."
-            raise StorageError("AppendPositionConditionNotMet", 412, message)
+            raise _wrong_position()
         if blob.size + len(data) > largest:
             message = "The max blob size condition specified was not met."
             raise StorageError("MaxBlobSizeConditionNotMet", 412, message)
@@ -306,7 +309,7 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
 
     blob = await changed(request, edit, before=write)
     answer = {
-        "Content-MD5": _transfer.md5_of(data),
+        **digests.headers(),
         "x-ms-blob-append-offset": str(offset),
         "x-ms-blob-committed-block-count": str(len(blob.blocks)),
         "x-ms-request-server-encrypted": "false",
@@ -314,8 +317,33 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
     return empty(201, {**tags(blob), **answer})
 
 
-def _given(request: BlobRequest, condition: str) -> bool:
-    return f"x-ms-blob-condition-{condition}" in request.headers
+def _sealed() -> StorageError:
+    message = (
+        "The specified blob is sealed, and its contents can't be modified "
+        "unless the blob is re-created after a delete."
+    )
+    return StorageError("BlobIsSealed", 409, message)
+
+
+async def seal(request: BlobRequest) -> web.StreamResponse:
+    """Append Blob Seal: nothing can be appended from now on."""
+    expected = request.number("x-ms-blob-condition-appendpos", -1)
+
+    def edit(blob: Blob) -> None:
+        if blob.type != "AppendBlob":
+            raise wrong_type()
+        check_change(request, blob)
+        if expected not in (-1, blob.size):
+            raise _wrong_position()
+        blob.sealed = True
+
+    blob = await changed(request, edit)
+    return empty(200, {**tags(blob), "x-ms-blob-sealed": "true"})
+
+
+def _wrong_position() -> StorageError:
+    message = "The append position condition specified was not met."
+    return StorageError("AppendPositionConditionNotMet", 412, message)
 
 
 def write_at(path: Path, offset: int, data: bytes) -> None:
@@ -330,154 +358,3 @@ def write_at(path: Path, offset: int, data: bytes) -> None:
             os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
-
-
-# -- Page blobs ------------------------------------------------------------------------------------------
-
-
-async def put_page(request: BlobRequest) -> web.StreamResponse:
-    """Put Page: update, or clear, a range of pages."""
-    action = request.headers.get("x-ms-page-write", "").lower()
-    start, end = _transfer.page_range(request)
-    data = await _transfer.small_body(request, LARGEST_PAGES)
-    if action == "update" and len(data) != end - start:
-        raise bad_header("Content-Length", str(len(data)))
-    if action not in ("update", "clear") or (action == "clear" and data):
-        raise bad_header("x-ms-page-write", action)
-
-    def edit(blob: Blob) -> None:
-        if blob.type != "PageBlob":
-            raise wrong_type()
-        check_change(request, blob)
-        _check_sequence(request, blob)
-        if end > blob.size:
-            raise StorageError(
-                "InvalidPageRange", 416, "The page range specified is invalid: it ends after the blob."
-            )
-        path = request.account.path(blob.segments[0][0])
-        if action == "update":
-            write_at(path, start, data)
-        else:
-            punch(path, start, end)
-        blob.headers.pop("Content-MD5", None)
-
-    blob = await changed(request, edit)
-    answer = {"x-ms-blob-sequence-number": str(blob.sequence), "x-ms-request-server-encrypted": "false"}
-    if action == "update":
-        answer["Content-MD5"] = _transfer.md5_of(data)
-    return empty(201, {**tags(blob), **answer})
-
-
-def _check_sequence(request: BlobRequest, blob: Blob) -> None:
-    for name, holds in _SEQUENCE_CONDITIONS:
-        if name in request.headers and not holds(blob.sequence, request.number(name)):
-            message = "The sequence number condition specified was not met."
-            raise StorageError("SequenceNumberConditionNotMet", 412, message)
-
-
-def punch(path: Path, start: int, end: int) -> None:
-    """Clear a part of a file, durably; what is a hole stays one."""
-    with disk_errors():
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            for first, last in data_ranges(descriptor, end, start):
-                for position in range(first, last, _transfer.PIECE):
-                    os.pwrite(descriptor, bytes(min(_transfer.PIECE, last - position)), position)
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-async def get_page_ranges(request: BlobRequest) -> web.StreamResponse:
-    """Get Page Ranges: where a page blob holds data; with `prevsnapshot`, where it differs from then."""
-    blob = await asyncio.to_thread(load, request)
-    if blob.type != "PageBlob":
-        raise wrong_type()
-    start, end = _transfer.wanted_range(request, blob.size) or (0, blob.size)
-    before = request.query.get("prevsnapshot")
-
-    def work() -> list[tuple[str, int, int]]:
-        path = request.account.path(blob.segments[0][0])
-        if before is None:
-            return [("PageRange", *one) for one in page_ranges(path, start, end)]
-        with request.account.index.transaction():
-            old = request.account.index.blob(request.container, request.blob, before)
-        if old is None:
-            message = "The previous snapshot is not found."
-            raise StorageError("PreviousSnapshotNotFound", 409, message)
-        return list(page_differences(path, request.account.path(old.segments[0][0]), start, end))
-
-    found = await asyncio.to_thread(work)
-    listed = "".join(
-        f"<{tag}><Start>{first}</Start><End>{last - 1}</End></{tag}>" for tag, first, last in found
-    )
-    body = f'<?xml version="1.0" encoding="utf-8"?><PageList>{listed}</PageList>'
-    return document(body, {**tags(blob), "x-ms-blob-content-length": str(blob.size)})
-
-
-def page_ranges(path: Path, start: int, end: int) -> list[tuple[int, int]]:
-    """The ranges of pages that hold anything but zeros."""
-    found: list[tuple[int, int]] = []
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for first, last in data_ranges(descriptor, end, start):
-            page, after = first // SECTOR * SECTOR, -(-last // SECTOR) * SECTOR
-            for one in _written(descriptor, max(page, start), min(after, end)):
-                if found and found[-1][1] == one[0]:
-                    found[-1] = found[-1][0], one[1]
-                else:
-                    found.append(one)
-    finally:
-        os.close(descriptor)
-    return found
-
-
-def _written(descriptor: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Ranges of pages that are not all zero, between two positions."""
-    empty_piece = bytes(_transfer.PIECE)
-    empty_page = bytes(SECTOR)
-    for position in range(start, end, _transfer.PIECE):
-        data = os.pread(descriptor, min(_transfer.PIECE, end - position), position)
-        if data == empty_piece[: len(data)]:
-            continue
-        for offset in range(0, len(data), SECTOR):
-            if data[offset : offset + SECTOR] != empty_page:
-                yield position + offset, position + offset + SECTOR
-
-
-def page_differences(new: Path, old: Path, start: int, end: int) -> Iterator[tuple[str, int, int]]:
-    """Where two states of a page blob differ: ranges written since, and ranges cleared since."""
-    before: tuple[str, int, int] | None = None
-    with new.open("rb") as left, old.open("rb") as right:
-        for tag, position in _different_pages(left.fileno(), right.fileno(), start, end):
-            if before is not None and before[0] == tag and before[2] == position:
-                before = tag, before[1], position + SECTOR
-                continue
-            if before is not None:
-                yield before
-            before = tag, position, position + SECTOR
-    if before is not None:
-        yield before
-
-
-def _different_pages(new: int, old: int, start: int, end: int) -> Iterator[tuple[str, int]]:
-    """The pages that differ between two files, and whether they are PageRange or ClearRange now.
-
-    Only pieces of which one of the files has data are read.
-    """
-    piece = _transfer.PIECE
-    filled = {
-        number
-        for descriptor in (new, old)
-        for first, last in data_ranges(descriptor, end, start)
-        for number in range(first // piece, -(-last // piece))
-    }
-    for number in sorted(filled):
-        first, last = max(start, number * piece), min(end, (number + 1) * piece)
-        one, other = (os.pread(file, last - first, first).ljust(last - first, b"\0") for file in (new, old))
-        if one == other:
-            continue
-        for offset in range(0, last - first, SECTOR):
-            page = one[offset : offset + SECTOR]
-            if page != other[offset : offset + SECTOR]:
-                yield "PageRange" if any(page) else "ClearRange", first + offset
