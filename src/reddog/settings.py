@@ -77,6 +77,11 @@ class Settings:
         return self.data_dir / "machines"
 
     @property
+    def roles_dir(self) -> Path:
+        """The directory of service packages and role instances."""
+        return self.data_dir / "roles"
+
+    @property
     def logs_dir(self) -> Path:
         """The directory of log files."""
         return self.data_dir / "logs"

@@ -180,3 +180,32 @@ def capture_role(name: str, action: str = "Delete") -> wire.CaptureRoleOperation
         target_image_label=name,
         target_image_name=name,
     )
+
+
+# -- Packages ------------------------------------------------------------------------------------------------
+
+
+def package_deployment(configuration: str, name: str = "dep", **values: Any) -> wire.CreateDeployment:
+    given: dict[str, Any] = {"package_url": url("app.cspkg"), "label": name}
+    return wire.only(wire.CreateDeployment, name=name, configuration=configuration, **(given | values))
+
+
+def change(configuration: str, mode: str | None = None, **values: Any) -> wire.ChangeConfiguration:
+    return wire.only(wire.ChangeConfiguration, configuration=configuration, mode=mode, **values)
+
+
+def upgrade(configuration: str, mode: str = "Auto", **values: Any) -> wire.UpgradeDeployment:
+    given: dict[str, Any] = {"package_url": url("app.cspkg"), "label": "upgraded", "force": False}
+    return wire.only(wire.UpgradeDeployment, configuration=configuration, mode=mode, **(given | values))
+
+
+def status(value: str) -> wire.UpdateDeploymentStatus:
+    return wire.only(wire.UpdateDeploymentStatus, status=value)
+
+
+def rollback(mode: str = "Auto", force: bool = False) -> wire.RollbackUpdateOrUpgrade:
+    return wire.only(wire.RollbackUpdateOrUpgrade, mode=mode, force=force)
+
+
+def walk(domain: int) -> wire.WalkUpgradeDomain:
+    return wire.only(wire.WalkUpgradeDomain, upgrade_domain=domain)

@@ -17,7 +17,15 @@ import pytest
 from reddog import vhd
 from reddog.engine import EngineSettings, Locked, OperationRecord, Resource
 from reddog.fabric.simulated import SimulatedDriver
-from reddog.services import Call, PlatformImage, Reply, Services, ServicesSettings, _role_reconciler
+from reddog.services import (
+    Call,
+    PlatformImage,
+    Reply,
+    Services,
+    ServicesSettings,
+    _instance_reconciler,
+    _role_reconciler,
+)
 from reddog.storage import BlobAddress, Storage
 from reddog.storage._index import Blob
 from reddog.store import Store
@@ -38,6 +46,8 @@ RESOURCES = (
     "vm_image",
     "deployment",
     "role",
+    "role_instance",
+    "package",
 )
 KINDS = (*RESOURCES, "virtual_ip", "service_certificate")
 
@@ -245,10 +255,14 @@ def opened(
         networks=["127.77.1"],
         boot_id=boot_id,
         scratch=directory / "storage" / ".copies",
+        role_files=directory / "roles",
         engine=EngineSettings(workers=workers),
     )
     services = Services(store, storage, driver, settings, checkpoint=checkpoint)
-    with mock.patch.object(_role_reconciler, "READY_POLL", 0.02):
+    with (
+        mock.patch.object(_role_reconciler, "READY_POLL", 0.02),
+        mock.patch.object(_instance_reconciler, "HEAL_PAUSE", 0.05),
+    ):
         services.start()
         try:
             yield World(directory, store, storage, driver, services)
@@ -272,6 +286,7 @@ def leaks(world: World) -> list[str]:
         *_wrong_disks(rows),
         *_wrong_leases(world, rows),
         *_wrong_files(world, rows),
+        *_wrong_role_files(world, rows),
     ]
 
 
@@ -283,7 +298,8 @@ def _unfinished(world: World, rows: Rows) -> Iterator[str]:
         for row in rows[kind]:
             if row.operation or row.back or not row.settled or not row.present:
                 yield f"{row.ref} is unfinished or locked"
-            if kind in ("role", "deployment", "service_certificate") and not any(
+            parents = ("role", "role_instance", "package", "deployment", "service_certificate")
+            if kind in parents and not any(
                 row.parent == other.key for other in (*rows["deployment"], *rows["hosted_service"])
             ):
                 yield f"{row.ref} belongs to nothing"
@@ -293,6 +309,13 @@ def _unfinished(world: World, rows: Rows) -> Iterator[str]:
 def _wrong_machines(world: World, rows: Rows) -> Iterator[str]:
     expected = {f"vm-{row.uid}": row.goal["power"] for row in rows["role"]}
     expected = {machine: power for machine, power in expected.items() if power != "deallocated"}
+    instances = {f"ri-{row.uid}": row.goal["running"] for row in rows["role_instance"]}
+    running = {one for one in world.driver.list() if world.driver.observe(one).power == "running"}
+    expected |= {
+        one: "any" for one in instances if one in world.driver.list()
+    }  # suspended ones may have none
+    if {one for one in instances if instances[one]} != {one for one in running if one.startswith("ri-")}:
+        yield f"running are {running}, instances are {instances}"
     if sorted(expected) != world.driver.list():
         yield f"machines {world.driver.list()}, not {sorted(expected)}"
     places = [
@@ -355,3 +378,19 @@ def _wrong_files(world: World, rows: Rows) -> Iterator[str]:
         row = world.row("storage_account", name)
         if row is None or keys != (row.goal["primary"], row.goal["secondary"]):
             yield f"keys of {name}"
+
+
+def _wrong_role_files(world: World, rows: Rows) -> Iterator[str]:
+    root = world.directory / "roles"
+    packages = sorted(path.name for path in (root / "packages").iterdir())
+    if packages != sorted(row.key for row in rows["package"]):
+        yield f"packages {packages}"
+    instances = sorted(path.name for path in (root / "instances").iterdir())
+    if instances != sorted(f"ri-{row.uid}" for row in rows["role_instance"]):
+        yield f"files of instances {instances}"
+    for row in rows["package"]:
+        expected = sorted(f"{role.lower()}.tar" for role in row.goal["roles"])
+        there = sorted(path.name for path in (root / "packages" / row.key).iterdir())
+        if there != expected:
+            yield f"files of the package {row.key}: {there}"
+    yield from (f"draft {path}" for path in root.rglob("*.partial"))

@@ -131,6 +131,7 @@ class Cloud:
             networks=blocks_of(settings.data_dir),
             boot_id=boot_id(settings),
             scratch=settings.storage_dir / ".copies",
+            role_files=settings.roles_dir,
             quotas=Quotas(**{limit.name: getattr(settings, f"max_{limit.name}") for limit in fields(Quotas)}),
             engine=EngineSettings(retention=3600.0 * settings.operation_retention),
         )
@@ -212,6 +213,7 @@ def _platform(image: images.ImageInfo) -> PlatformImage:
         published=image.published,
         size=image.size,
         path=image.path,
+        runs_roles=image.runs_roles,
     )
 
 

@@ -21,7 +21,8 @@ class ImageInfo:
     """A platform image.
 
     name: as the API lists it. os: `Linux` or `Windows`. published: when it was built (UTC).
-    size: bytes of the disk, without the footer. path: the fixed VHD. Source: List OS Images.
+    size: bytes of the disk, without the footer. path: the fixed VHD. runs_roles: its guest runs the roles of
+    service packages. Source: List OS Images.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ImageInfo:
     published: datetime
     size: int
     path: Path
+    runs_roles: bool = False
 
     @property
     def bootable(self) -> bool:

@@ -75,6 +75,7 @@ class Package:
             raise
 
     definition: ServiceDefinition
+    definition_xml: str
     sdk_version: str
 
     def __enter__(self) -> Package:
@@ -122,7 +123,7 @@ class Package:
         }
         definition = contents.get(DEFINITION)
         place = DEFINITION if definition is None else _text(definition, "ContentDescription", "DataStorePath")
-        self.definition = parse_definition(archive.read(place))
+        self._define(archive.read(place))
         for layout in _xml.children(root, "PackageLayouts", "LayoutDefinition"):
             kind, _, role = _text(layout, "Name").partition("/")
             if kind == "Roles" and role:
@@ -131,13 +132,17 @@ class Package:
                 self._roles[unquote(role).lower()] = _checked(files)
 
     def _read_nested(self, outer: _Archive) -> None:
-        self.definition = parse_definition(self._older_definition(outer))
+        self._define(self._older_definition(outer))
         for info in outer.files:
             role = re.fullmatch(r"([^/]+)_[0-9a-fA-F-]{36}\.cssx", info.filename)
             if role:
                 inner = self._inner(outer, info)
                 files = [inner.file(one) for one in inner.files if one.filename.split("/")[0] in _CONTENT]
                 self._roles[unquote(role[1]).lower()] = _checked(files)
+
+    def _define(self, data: bytes) -> None:
+        self.definition = parse_definition(data)
+        self.definition_xml = data.decode("utf-8-sig")
 
     def _older_definition(self, outer: _Archive) -> bytes:
         for info in outer.files:

@@ -15,7 +15,11 @@ from reddog.fabric import ComputeDriver
 from reddog.services import management_certificates, vm_images
 from reddog.services._call import Handler
 from reddog.services._deployment_view import DeploymentView
+from reddog.services._instance_reconciler import InstanceReconciler, PackageReconciler
 from reddog.services._media import MediaLinks
+from reddog.services._package_files import PackageFiles
+from reddog.services._package_plan import PackagePlanner
+from reddog.services._package_view import PackageView
 from reddog.services._role_plan import RolePlanner
 from reddog.services._role_reconciler import RoleReconciler
 from reddog.services.affinity_groups import AffinityGroups
@@ -29,9 +33,11 @@ from reddog.services.management_certificates import ManagementCertificates
 from reddog.services.operating_systems import OperatingSystems
 from reddog.services.operations import Operations
 from reddog.services.os_images import OSImageReconciler, OSImagesService, PlatformImage
+from reddog.services.package_deployments import PackageDeployments
 from reddog.services.quotas import Quotas
 from reddog.services.reserved_ips import ReservedIPs
 from reddog.services.resource_extensions import ResourceExtensionsService
+from reddog.services.role_instances import RoleInstances
 from reddog.services.role_sizes import RoleSizes
 from reddog.services.roles import Roles
 from reddog.services.service_certificates import ServiceCertificates
@@ -54,6 +60,7 @@ class ServicesSettings:
         networks: Networks (``127.x.y``) from which deployments get their virtual IPs.
         boot_id: Changes whenever machines have been powered off from outside.
         scratch: A directory on the storage's file system for copies under way; emptied at every start.
+        role_files: The directory of packages and role instances.
         engine: Times and sizes of the engine.
         quotas: How much a subscription may have.
     """
@@ -64,6 +71,7 @@ class ServicesSettings:
     networks: list[str]
     boot_id: str
     scratch: Path
+    role_files: Path
     engine: EngineSettings = field(default_factory=EngineSettings)
     quotas: Quotas = field(default_factory=Quotas)
 
@@ -92,13 +100,17 @@ class Services:
         self._store = store
         self._certificates_changed: Callable[[], None] = lambda: None
         self._telling = threading.Lock()  # the last one to be told knows of all changes
+        self._files = PackageFiles(settings.role_files, _role_image(driver, settings.platform_images))
         self._roles = RoleReconciler(storage, driver, settings.boot_id)
+        self._instances = InstanceReconciler(driver, self._files, settings.boot_id)
         reconcilers = [
             StorageAccountReconciler(storage),
             DiskReconciler(storage),
             OSImageReconciler(storage),
             VMImageReconciler(storage, driver, settings.scratch),
             self._roles,
+            PackageReconciler(self._files),
+            self._instances,
         ]
         self.engine = Engine(store, reconcilers, settings=settings.engine, checkpoint=checkpoint)
         supported = self._handlers(storage, driver, settings)
@@ -146,7 +158,10 @@ class Services:
         self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left_over in self._scratch.iterdir():
             left_over.unlink()
+        packages = self._store.read(lambda reader: reader.list("package"))
+        self._files.forget_others([package.key for package in packages])
         self._roles.follow(self.engine)
+        self._instances.follow(self.engine)
         self.engine.start()
 
     def stop(self) -> None:
@@ -161,7 +176,9 @@ class Services:
         images = OSImagesService(engine, media, settings.platform_images)
         planner = RolePlanner(engine, media, images, settings.endpoints)
         view = DeploymentView(driver)
-        deployments = Deployments(engine, planner, view, settings.networks, quotas)
+        packages = PackageView(driver, self._instances)
+        package_planner = PackagePlanner(engine, media, self._files)
+        deployments = Deployments(engine, planner, view, packages, settings.networks, quotas)
         hosted_services = HostedServices(engine, url, deployments.of_service, quotas)
         accounts = StorageAccounts(engine, settings.endpoints, url, quotas)
         services = (
@@ -183,7 +200,15 @@ class Services:
             VirtualNetworks(engine, quotas),
             ReservedIPs(engine, settings.networks, quotas),
             deployments,
+            PackageDeployments(engine, package_planner, settings.networks, quotas),
+            RoleInstances(engine),
             Roles(engine, planner, view, media, images, quotas),
             DataDisks(engine, planner),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
+
+
+def _role_image(driver: ComputeDriver, images: Sequence[PlatformImage]) -> PlatformImage | None:
+    """The image that role instances are made of; where nothing boots, any does."""
+    fits = (image for image in images if image.runs_roles or "boots" not in driver.capabilities)
+    return next(fits, None)

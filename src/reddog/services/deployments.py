@@ -1,4 +1,4 @@
-"""Deployments of virtual machines: create, read, delete (behaviours.md, section 12)."""
+"""Deployments: create those of virtual machines, read and delete all (behaviours.md, sections 11 and 12)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from reddog.engine import Engine, Reader, Ref, Resource, Tx
-from reddog.services import _media, _rules, _virtual_ips, disks, reserved_ips, virtual_networks
+from reddog.services import _media, _rules, _upgrade, _virtual_ips, disks, reserved_ips, virtual_networks
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
+from reddog.services._package_view import PackageView
 from reddog.services._role_plan import Place, RolePlan, RolePlanner
 from reddog.services.quotas import Quotas
 from reddog.wire import Deployment, errors
@@ -88,9 +89,13 @@ def remove_role(tx: Tx, role: Resource, *, delete_disks: bool) -> None:
 
 
 def remove_deployment(tx: Tx, row: Resource, *, delete_disks: bool) -> None:
-    """Remove a deployment with its roles and its virtual IP."""
-    roles = tx.list("role", parent=row.key)
-    after = [role.ref for role in roles]
+    """Remove a deployment with its roles, its instances and packages, and its virtual IP."""
+    roles, instances = tx.list("role", parent=row.key), tx.list("role_instance", parent=row.key)
+    after = [one.ref for one in (*roles, *instances)]
+    for one in instances:
+        tx.remove(one.kind, one.key)
+    for package in tx.list("package", parent=row.key):
+        tx.remove(package.kind, package.key, after=[one.ref for one in instances])
     for role in roles:
         if role.present:
             remove_role(tx, role, delete_disks=delete_disks)
@@ -100,12 +105,13 @@ def remove_deployment(tx: Tx, row: Resource, *, delete_disks: bool) -> None:
 
 
 class Deployments:
-    """Create, read and delete deployments of virtual machines.
+    """Create deployments of virtual machines; read and delete deployments of both kinds.
 
     Args:
         engine: Takes the changes.
         planner: Checks roles.
-        view: Tells of deployments.
+        view: Tells of deployments of virtual machines.
+        packages: Tells of deployments of packages.
         networks: From which virtual IPs are taken (see `_virtual_ips.blocks_of`).
         quotas: How many cores a subscription may have.
     """
@@ -115,9 +121,11 @@ class Deployments:
         engine: Engine,
         planner: RolePlanner,
         view: DeploymentView,
+        packages: PackageView,
         networks: list[str],
         quotas: Quotas,
     ) -> None:
+        self._packages = packages
         self._quotas = quotas
         self._engine = engine
         self._read = engine.store.read
@@ -139,7 +147,7 @@ class Deployments:
     def of_service(self, reader: Reader, service_key: str) -> list[Deployment]:
         """A hosted service's deployments (Get Cloud Service Properties with embed-detail)."""
         rows = reader.list(KIND, parent=service_key)
-        return [self._view.deployment(reader, row) for row in rows]
+        return [self._shown(reader, row) for row in rows]
 
     def create(self, call: Call) -> Reply:
         """Create Virtual Machine Deployment: its operation succeeds once the machines have been started."""
@@ -156,14 +164,14 @@ class Deployments:
         _rules.check_label(body.label)
         if not body.role_list:
             raise errors.MISSING_ELEMENT(element="Role", parent="RoleList")
-        self._read(lambda reader: _require_free(reader, service, name, slot))
+        self._read(lambda reader: require_free(reader, service, name, slot))
         place = Place(call.subscription, service.goal["name"], name, service.goal["location"])
         plans = [self._planner.plan(place, role) for role in body.role_list]
         key = key_of(service.key, name)
 
         def change(tx: Tx) -> None:
             tx.lock("hosted_service", require_service(tx, call).key)
-            _require_free(tx, service, name, slot)
+            require_free(tx, service, name, slot)
             cores = sum(plan.goal["cores"] for plan in plans)
             self._quotas.check_cores(tx, call.subscription, cores)
             if body.reserved_ip_name:
@@ -196,7 +204,7 @@ class Deployments:
             row = reader.get(KIND, key_of(service.key, call.params["deployment"]))
             if row is None:
                 raise errors.DEPLOYMENT_NOT_FOUND()
-            return self._view.deployment(reader, row)
+            return self._shown(reader, row)
 
         return Reply(self._read(read))
 
@@ -204,7 +212,7 @@ class Deployments:
         """Get Deployment by slot."""
 
         def read(reader: Reader) -> Deployment:
-            return self._view.deployment(reader, _in_slot(reader, call))
+            return self._shown(reader, in_slot(reader, call))
 
         return Reply(self._read(read))
 
@@ -214,7 +222,7 @@ class Deployments:
 
     def delete_by_slot(self, call: Call) -> Reply:
         """Delete Deployment by slot."""
-        return self._delete(call, lambda tx: _in_slot(tx, call))
+        return self._delete(call, lambda tx: in_slot(tx, call))
 
     def delete_service_and_media(self, call: Call) -> Reply:
         """Delete Cloud Service with its deployments, their disks and the disks' blobs."""
@@ -233,6 +241,11 @@ class Deployments:
         _rules.accept(self._engine, call, change)
         return Reply()
 
+    def _shown(self, reader: Reader, row: Resource) -> Deployment:
+        if _upgrade.is_package(row):
+            return self._packages.deployment(reader, row)
+        return self._view.deployment(reader, row)
+
     def _delete(self, call: Call, find: Callable[[Tx], Resource]) -> Reply:
         delete_disks = call.query.get("comp", "").lower() == "media"
 
@@ -245,7 +258,7 @@ class Deployments:
         return Reply()
 
 
-def _require_free(reader: Reader, service: Resource, name: str, slot: str) -> None:
+def require_free(reader: Reader, service: Resource, name: str, slot: str) -> None:
     """Refuse a name or a slot that another deployment of the service has."""
     for row in reader.list(KIND, parent=service.key):
         if row.goal["slot"] != slot and row.goal["name"].lower() != name.lower():
@@ -257,7 +270,8 @@ def _require_free(reader: Reader, service: Resource, name: str, slot: str) -> No
         raise errors.DEPLOYMENT_EXISTS(name=name)
 
 
-def _in_slot(reader: Reader, call: Call) -> Resource:
+def in_slot(reader: Reader, call: Call) -> Resource:
+    """The deployment in the slot that a call names."""
     service = require_service(reader, call)
     slot = SLOTS.get(call.params["slot"].lower())
     for row in reader.list(KIND, parent=service.key):

@@ -54,3 +54,8 @@ def _systems(family: int) -> Iterator[dict[str, Any]]:
             "is_default": release == RELEASES[-1],
             "is_active": True,
         }
+
+
+def newest_system(family: int) -> str:
+    """The guest OS version that a family's default is: what `*` means in a service configuration."""
+    return f"WA-GUEST-OS-{family}.{_NEWEST[family]}_{RELEASES[-1]}"

@@ -34,7 +34,10 @@ _ATTRIBUTES = (
 
 @dataclass(frozen=True)
 class PlatformImage:
-    """An image that the cloud offers to every subscription; `size` in bytes, footer excluded."""
+    """An image that the cloud offers to every subscription; `size` in bytes, footer excluded.
+
+    runs_roles: its guest runs the roles of service packages.
+    """
 
     name: str
     label: str
@@ -45,6 +48,7 @@ class PlatformImage:
     published: datetime
     size: int
     path: Path
+    runs_roles: bool = False
 
 
 @dataclass(frozen=True)

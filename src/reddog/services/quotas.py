@@ -51,6 +51,10 @@ NO_QUOTAS = Quotas(*(sys.maxsize for _ in fields(Quotas)))
 
 
 def cores_of(reader: Reader, subscription: str) -> int:
-    """The cores that a subscription's roles take."""
+    """The cores that a subscription's roles take; those of packages take them also while they are suspended."""
     roles = reader.list("role", subscription)
-    return sum(role.goal["cores"] for role in roles if role.goal["power"] != "deallocated")
+    machines: int = sum(role.goal["cores"] for role in roles if role.goal["power"] != "deallocated")
+    versions = (row.goal.get("current") for row in reader.list("deployment", subscription))
+    plans = (plan for version in versions if version is not None for plan in version["roles"].values())
+    packages: int = sum(plan["cores"] * plan["count"] for plan in plans)
+    return machines + packages

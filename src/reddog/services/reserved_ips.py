@@ -163,12 +163,13 @@ def _deployment(reader: Reader, call: Call) -> Resource:
 
 
 def _move(tx: Tx, deployment: Resource, reserved: str | None) -> None:
-    """Give a deployment another address; its roles' machines follow."""
+    """Give a deployment another address; its machines follow."""
     tx.set_goal("deployment", deployment.key, {**deployment.goal, "reserved_ip": reserved})
-    for role in tx.list("role", parent=deployment.key):
-        if role.present:
-            moves = role.goal.get("moves", 0) + 1
-            tx.set_goal("role", role.key, {**role.goal, "moves": moves}, after=[deployment.ref])
+    for kind in ("role", "role_instance"):
+        for one in tx.list(kind, parent=deployment.key):
+            if one.present:
+                moves = one.goal.get("moves", 0) + 1
+                tx.set_goal(kind, one.key, {**one.goal, "moves": moves}, after=[deployment.ref])
 
 
 def _shown(reader: Reader, row: Resource) -> ReservedIP:

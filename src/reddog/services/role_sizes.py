@@ -58,3 +58,9 @@ def require_size(name: str) -> RoleSize:
     if size is None or not size.supported_by_virtual_machines:
         raise errors.INVALID_ROLE_SIZE(size=name)
     return size
+
+
+def package_role_size(name: str) -> RoleSize | None:
+    """The size of that name, if a web or worker role can have it."""
+    size = _table().get(name.lower())
+    return size if size is not None and size.supported_by_web_worker_roles else None

@@ -8,7 +8,16 @@ from itertools import count
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _media, _rules, deployments, disks, os_images, resource_extensions, vm_images
+from reddog.services import (
+    _media,
+    _rules,
+    _upgrade,
+    deployments,
+    disks,
+    os_images,
+    resource_extensions,
+    vm_images,
+)
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._media import MediaLinks
@@ -77,7 +86,7 @@ class Roles:
     def add(self, call: Call) -> Reply:
         """Add Role: another machine in a deployment."""
         service = self._read(lambda reader: deployments.require_service(reader, call))
-        row = self._read(lambda reader: deployments.require(reader, call))
+        row = self._read(lambda reader: _require_machines(deployments.require(reader, call)))
         location = service.goal["location"]
         place = Place(call.subscription, service.goal["name"], row.goal["name"], location)
         plan = self._planner.plan(place, call.body)
@@ -303,7 +312,14 @@ def _role(reader: Reader, deployment: Resource, name: str) -> Resource:
 
 def lock_deployment(tx: Tx, call: Call) -> Resource:
     """Keep other operations away from the deployment that a call names."""
-    return tx.lock(deployments.KIND, deployments.require(tx, call).key)
+    return tx.lock(deployments.KIND, _require_machines(deployments.require(tx, call)).key)
+
+
+def _require_machines(deployment: Resource) -> Resource:
+    """The deployment, if it has virtual machines."""
+    if _upgrade.is_package(deployment):
+        raise errors.NOT_A_VM_DEPLOYMENT(name=deployment.goal["name"])
+    return deployment
 
 
 def _extensions(role: Resource, body: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -12,11 +13,12 @@ from aiohttp import web
 
 from reddog import vhd
 from reddog.storage import _address, _leases
-from reddog.storage._account import Account, copy_disk, empty_disk
+from reddog.storage._account import Account, copy_disk, disk_errors, empty_disk
 from reddog.storage._address import BlobAddress
 from reddog.storage._applications import applications
 from reddog.storage._errors import AccountNotFound, BlobNotFound, LeaseConflict, StorageError, wrong_type
 from reddog.storage._index import Blob
+from reddog.storage._transfer import read
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,19 @@ class Storage:
             for one in (*account.index.snapshots(address.container, address.blob), blob):
                 account.index.delete_blob(one)
         account.discard(freed)
+
+    def copy_out(self, source: BlobAddress, target: Path) -> None:
+        """Write a blob of any type into a new file, 0600. BlobNotFound, also if it is replaced meanwhile."""
+        account = self.find(source.account)
+        with account.index.transaction():
+            blob = account.blob(source.container, source.blob)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with disk_errors(), os.fdopen(descriptor, "wb") as file:
+            try:
+                for piece in read(account, blob, 0, blob.size):
+                    file.write(piece)
+            except FileNotFoundError:
+                raise BlobNotFound from None
 
     def page_file(self, address: BlobAddress) -> Path:
         """The file of a page blob: for a fixed VHD the disk's bytes and the footer. BlobNotFound."""

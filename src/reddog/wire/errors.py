@@ -300,6 +300,71 @@ NETWORK_CONFIGURATION_SCHEMA = _bad(
     "XML Schema validation error in network configuration at line {line},{column}. {detail}"
 )
 INVALID_NETWORK_CONFIGURATION = _bad("The network configuration is not valid: {detail}.")
+# -- Packages and role instances ---------------------------------------------------------------------------
+PACKAGE_NOT_FOUND = _bad(
+    "There is no blob at the package's URL '{url}'. Upload the .cspkg file first, and name its blob."
+)
+PACKAGE_ACCOUNT_NOT_FOUND = _bad(
+    "The package's URL '{url}' leads to the storage account '{name}', which the subscription does not have. Upload the "
+    "package to an account that List Storage Accounts shows."
+)
+PACKAGE_TOO_LARGE = _bad("The package at '{url}' has {size} bytes; {limit} are allowed.")
+INVALID_PACKAGE = _bad("The package at '{url}' cannot be used. {detail} {remedy}")
+INVALID_CONFIGURATION = _bad("The service configuration cannot be used. {detail} {remedy}")
+NOT_A_PACKAGE_DEPLOYMENT = _bad(
+    "The deployment '{name}' has virtual machines, not a service package. Use the operations on roles instead."
+)
+NOT_A_VM_DEPLOYMENT = _bad(
+    "The deployment '{name}' has a service package, not virtual machines. Use the operations on deployments and role "
+    "instances instead."
+)
+INVALID_PACKAGE_ROLE_SIZE = _bad(
+    "The role {role} has the size '{size}', which web and worker roles cannot have. List Role Sizes names those that "
+    "they can."
+)
+LOCAL_STORAGE_TOO_LARGE = _bad(
+    "The local storage of the role {role} has {wanted} MB; its size {size} has {limit} MB. Make it smaller, or choose "
+    "a larger size."
+)
+UNKNOWN_UPGRADE_ROLE = _bad("The role to upgrade, '{name}', is not in the package. Its roles are: {names}.")
+ROLES_DIFFER = _bad(
+    "The package has other roles than the deployment ({names}), which only an upgrade with Force and of all roles may "
+    "change."
+)
+LOCAL_DATA_WOULD_BE_LOST = _bad(
+    "The upgrade changes the size or the local storage of the role {role}, so the data on its instances would be lost. "
+    "Set Force to true to accept that."
+)
+NO_UPGRADE_UNDERWAY = _bad(
+    "No update or upgrade of the deployment '{name}' is in progress, so there is nothing to {action}."
+)
+UPGRADE_NOT_MANUAL = _bad(
+    "The upgrade of the deployment '{name}' is {mode}: it walks its upgrade domains by itself."
+)
+WRONG_UPGRADE_DOMAIN = _bad(
+    "The next upgrade domain to walk is {expected}, not {given}: domains are walked in order."
+)
+UPGRADE_UNDERWAY = _bad(
+    "A manual update or upgrade of the deployment '{name}' is in progress. Walk its upgrade domains to the end, or "
+    "roll it back, first."
+)
+ROLLBACK_NOT_ALLOWED = _bad("The update of the deployment '{name}' cannot be rolled back any more.")
+ROLE_INSTANCE_NOT_FOUND = _missing("Role instance name is not valid.")
+LAST_ROLE_INSTANCE = _bad(
+    "The role {role} would have no instance left. Delete the deployment, or suspend it, instead."
+)
+SWAP_SOURCE_NOT_STAGED = _bad(
+    "The deployment '{name}' is not in the staging slot, so it cannot be swapped in."
+)
+SWAP_PRODUCTION_DIFFERS = _bad(
+    "The deployment in production is {actual}, not {given}. Name it as Production, or leave that empty if there "
+    "is none."
+)
+NO_ROLE_IMAGE = ErrorKind(
+    "InternalError",
+    500,
+    "No platform image can run web and worker roles. Build it anew: reddog image build",
+)
 
 # -- Storage accounts ------------------------------------------------------------------------------------
 STORAGE_ACCOUNT_NOT_FOUND = _missing("The storage account '{name}' was not found.")

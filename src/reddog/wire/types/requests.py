@@ -108,9 +108,9 @@ class RollbackUpdateOrUpgrade(WireType):
 
 @model
 class Swap(WireType):
-    """The element ``Swap``."""
+    """The element ``Swap``; ``Production`` is empty where there is none."""
 
-    production: str | None = text("Production", required=True)
+    production: str | None = text("Production")
     source_deployment: str | None = text("SourceDeployment", required=True)
 
 

@@ -1,0 +1,354 @@
+"""Deployments of packages: created, started, suspended, deleted, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reddog import wire
+from reddog.services.quotas import cores_of
+from service_packages import cscfg, csdef, make_package, old_package, role_xml
+from services import bodies
+from services.world import SUBSCRIPTION, World, leaks, opened, url
+
+ENDPOINTS = (
+    '<Runtime><EntryPoint><ProgramEntryPoint commandLine="run.sh" /></EntryPoint></Runtime>'
+    '<Endpoints><InputEndpoint name="http" protocol="http" port="8080" localPort="80" />'
+    '<InstanceInputEndpoint name="each" protocol="tcp" localPort="22"><AllocatePublicPortFrom>'
+    '<FixedPortRange min="10022" max="10060" /></AllocatePublicPortFrom></InstanceInputEndpoint>'
+    '<InternalEndpoint name="inner" protocol="tcp" /></Endpoints>'
+)
+SETTING = '<ConfigurationSettings><Setting name="Color" /></ConfigurationSettings>'
+DEP = {"service": "svc", "deployment": "dep"}
+SLOT = {"service": "svc", "slot": "production"}
+
+
+def upload(world: World, definition: str = "", name: str = "app.cspkg", **values: Any) -> str:
+    """Make a package and upload it; returns its URL."""
+    package = make_package(world.directory.parent, definition, **values)
+    return world.put_blob(url(name), package.read_bytes(), "BlockBlob")
+
+
+def create(world: World, configuration: str = "", **values: Any) -> None:
+    """Create the deployment `dep` of the uploaded package, and wait until nothing happens any more."""
+    body = bodies.package_deployment(configuration or cscfg(), **values)
+    world.do("Create Deployment (package)", body, **SLOT)
+    world.rest()
+
+
+def get(world: World) -> Any:
+    return world.call("Get Deployment by name", **DEP)
+
+
+def states(deployment: Any) -> list[tuple[str, str, str]]:
+    return [
+        (one.instance_name, one.instance_status, one.power_state) for one in deployment.role_instance_list
+    ]
+
+
+def ready(world: World, name: str = "dep") -> None:
+    """Wait until all instances are ready."""
+
+    def is_ready() -> bool:
+        found = world.call("Get Deployment by name", service="svc", deployment=name)
+        return all(one.instance_status == "ReadyRole" for one in found.role_instance_list)
+
+    world.eventually(is_ready)
+    world.rest()
+
+
+def test_a_new_deployment_is_suspended(place: World) -> None:
+    upload(place)
+    create(place, extended_properties={"a": "b"})
+    found = get(place)
+    assert (found.status, found.deployment_slot, found.label) == ("Suspended", "Production", "dep")
+    assert states(found) == [
+        ("Web_IN_0", "StoppedVM", "Stopped"),
+        ("Web_IN_1", "StoppedVM", "Stopped"),
+    ]
+    assert [(one.instance_upgrade_domain, one.instance_fault_domain) for one in found.role_instance_list] == [
+        (0, 0),
+        (1, 1),
+    ]
+    assert found.role_instance_list[0].instance_size == "ExtraSmall"
+    assert (found.upgrade_domain_count, found.locked, found.rollback_allowed) == ("2", False, False)
+    assert found.upgrade_status is None
+    assert (found.configuration, found.extended_properties) == (cscfg(), {"a": "b"})
+    assert [role.role_name for role in found.role_list] == ["Web"]
+    assert found.role_list[0].os_version.startswith("WA-GUEST-OS-4.")
+    assert found.virtual_ips[0].name == "__PseudoBackEndContractVip"
+    assert found.sdk_version
+    assert place.driver.list() == []
+    assert place.store.read(lambda reader: cores_of(reader, SUBSCRIPTION)) == 2
+    by_slot = place.call("Get Deployment by slot", **SLOT)
+    assert by_slot == found
+    service = place.call("Get Cloud Service Properties", service="svc", query={"embed-detail": "true"})
+    assert service.deployments[0] == found
+
+
+def test_a_deployment_can_be_started_at_once(place: World) -> None:
+    upload(place)
+    create(place, start_deployment=True)
+    ready(place)
+    found = get(place)
+    assert found.status == "Running"
+    assert states(found) == [("Web_IN_0", "ReadyRole", "Started"), ("Web_IN_1", "ReadyRole", "Started")]
+
+
+def test_packages_of_old_sdks_are_deployed_too(place: World) -> None:
+    place.put_blob(url("app.cspkg"), old_package(), "BlockBlob")
+    create(place)
+    assert len(get(place).role_instance_list) == 2
+
+
+@pytest.mark.parametrize("how", [DEP, SLOT])
+def test_a_deployment_is_started_and_suspended(place: World, how: dict[str, str]) -> None:
+    name = f"Update Deployment Status by {'slot' if how is SLOT else 'name'}"
+    upload(place)
+    create(place)
+    place.do(name, bodies.status("Running"), **how)
+    ready(place)
+    assert get(place).status == "Running"
+    place.do(name, bodies.status("running"), **how)  # the state that it has
+    place.do(name, bodies.status("Suspended"), **how)
+    place.rest()
+    assert get(place).status == "Suspended"
+    assert [state[1:] for state in states(get(place))] == [("StoppedVM", "Stopped")] * 2
+    place.do(name, bodies.status("Suspended"), **how)
+    assert place.refuses("InvalidXmlRequest", name, bodies.status("Paused"), **how)
+
+
+def test_endpoints_are_opened_on_the_virtual_ip(place: World) -> None:
+    upload(place, csdef(role_xml(inside=ENDPOINTS)))
+    create(place, start_deployment=True)
+    ready(place)
+    found = get(place)
+    address = found.virtual_ips[0].address
+    assert found.virtual_ips[0].name == "AppContractContract"
+    assert [(one.role_name, one.vip, one.port) for one in found.input_endpoint_list] == [
+        ("Web", address, "8080")
+    ]
+    shown = [
+        [(one.name, one.public_port, one.local_port, one.protocol) for one in instance.instance_endpoints]
+        for instance in found.role_instance_list
+    ]
+    assert shown[0] == [("http", "8080", "80", "http"), ("each", "10022", "22", "tcp")]
+    assert shown[1] == [("http", "8080", "80", "http"), ("each", "10023", "22", "tcp")]
+    first, second = (place.driver.spec(f"ri-{row.uid}") for row in place.rows("role_instance"))
+    assert [(one.address, one.port, one.guest_port) for one in first.forwards] == [
+        (address, 8080, 80),
+        (address, 10022, 22),
+    ]
+    assert [one.port for one in second.forwards] == [10023]
+
+
+def test_the_guest_is_told_who_it_is(place: World) -> None:
+    inside = ENDPOINTS.replace(
+        "<Runtime>",
+        '<Runtime executionContext="elevated"><Environment><Variable name="WHO"><RoleInstanceValue '
+        'xpath="/RoleEnvironment/CurrentInstance/@id" /></Variable></Environment>',
+    )
+    upload(place, csdef(role_xml(inside=inside + SETTING)))
+    create(place, cscfg(settings={"Color": "it's red"}), start_deployment=True)
+    (first, _) = place.rows("role_instance")
+    spec = place.driver.spec(f"ri-{first.uid}")
+    content, settings = (disk.path.read_bytes() for disk in spec.data_disks)
+    assert content.startswith(b"approot")
+    assert b"exec sleep 1000" in content
+    assert settings.startswith(b"reddog-role/")
+    for text in (
+        b"export WHO=Web_IN_0\n",
+        b"export Color='it'\"'\"'s red'\n",
+        b"export RoleName=Web\n",
+        b"instance=Web_IN_0\n",
+    ):
+        assert text in settings
+    assert spec.os_disk.size > 256 << 20
+    assert spec.os_disk.path.stat().st_blocks < 100_000
+    assert (spec.cores, spec.memory_mb) == (1, 768)
+
+
+def test_a_deployment_goes_with_everything_of_it(place: World) -> None:
+    upload(place)
+    create(place, start_deployment=True)
+    ready(place)
+    assert "dep" in place.refuses("ConflictError", "Delete Cloud Service", service="svc")
+    place.do("Delete Deployment by slot", **SLOT)
+    place.rest()
+    assert place.refuses("ResourceNotFound", "Get Deployment by name", **DEP) == "No deployments were found."
+    assert place.driver.list() == []
+    assert place.blobs() == {"vhds/app.cspkg": False}  # the package is the user's
+    place.do("Delete Cloud Service", service="svc")
+
+
+def test_a_service_goes_with_its_deployments(place: World) -> None:
+    upload(place)
+    create(place, start_deployment=True)
+    place.do("Delete Cloud Service and its media", service="svc", query={"comp": "media"})
+    place.rest()
+    assert place.driver.list() == []
+    assert place.rows("package") == place.rows("role_instance") == []
+
+
+def test_the_package_is_not_needed_once_it_was_taken_in(place: World) -> None:
+    upload(place)
+    create(place)
+    place.put_blob(url("app.cspkg"), b"something else", "BlockBlob")
+    place.do("Update Deployment Status by name", bodies.status("Running"), **DEP)
+    ready(place)
+
+
+def test_a_machine_that_dies_is_started_again(place: World) -> None:
+    upload(place)
+    create(place, start_deployment=True)
+    ready(place)
+    machine = f"ri-{place.rows('role_instance')[0].uid}"
+    for fault in (place.driver.kill, place.driver.panic, place.driver.guest_shutdown):
+        fault(machine)
+        place.eventually(lambda: place.driver.observe(machine).power == "running")
+        ready(place)
+
+
+def test_a_start_that_fails_leaves_the_deployment_suspended(place: World) -> None:
+    upload(place)
+    create(place)
+    place.driver.fail_next_start()
+    place.fails("Update Deployment Status by name", bodies.status("Running"), **DEP)
+    place.rest()
+    assert get(place).status == "Suspended"
+    place.do("Update Deployment Status by name", bodies.status("Running"), **DEP)
+    ready(place)
+
+
+def test_a_creation_that_fails_leaves_nothing(place: World) -> None:
+    upload(place)
+    place.driver.fail_next_start()
+    body = bodies.package_deployment(cscfg(), start_deployment=True)
+    place.fails("Create Deployment (package)", body, **SLOT)
+    place.rest()
+    assert place.rows("deployment") == place.rows("package") == place.rows("role_instance") == []
+
+
+def test_roles_for_windows_do_not_claim_to_run_on_real_machines(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(place.driver), "capabilities", place.driver.capabilities | {"boots"})
+    upload(place, csdef('<WebRole name="Web" />'))
+    create(place, cscfg({"Web": 1}), start_deployment=True)
+    (one,) = get(place).role_instance_list
+    assert (one.instance_status, one.power_state) == ("FailedStartingRole", "Stopped")
+    assert "started by the .NET runtime of Windows" in one.instance_state_details
+    assert place.driver.list() == []
+    place.do("Delete Deployment by name", **DEP)
+
+
+def test_what_cannot_be_created_is_refused(place: World) -> None:
+    def refused(configuration: str = "", code: str = "BadRequest", **values: Any) -> str:
+        params = {"service": "svc", "slot": values.pop("slot", "staging")}
+        body = bodies.package_deployment(configuration or cscfg(), **values)
+        message = place.refuses(code, "Create Deployment (package)", body, **params)
+        place.rest()
+        return message
+
+    assert "Upload the .cspkg file first" in refused()
+    assert "does not have" in refused(package_url=url("app.cspkg", account="nosuch"))
+    assert "not a blob's URL" in refused(package_url="https://example.com/a")
+    place.put_blob(url("app.cspkg"), b"no package", "BlockBlob")
+    assert "no ZIP file" in refused()
+    upload(place)
+    assert "lacks the role Web" in refused("<ServiceConfiguration serviceName='a' />")
+    assert "well-formed" in refused("<")
+    assert "slot" in refused(slot="other", code="InvalidXmlRequest")
+    assert "100 characters" in refused(label="x" * 101)
+    assert "does not exist" in refused(cscfg(inside=network('<VirtualNetworkSite name="net" />')))
+    assert "reserved IP none" in refused(cscfg(inside=network(RESERVED.format("none"))))
+    assert "limit of 20 cores" in refused(cscfg({"Web": 21}), "ConflictError")
+    create(place)
+    assert "slot Production is occupied" in refused(slot="production", code="ConflictError", name="new")
+    assert "named 'dep'" in refused(code="ConflictError")
+
+
+def network(inside: str) -> str:
+    return f"<NetworkConfiguration>{inside}</NetworkConfiguration>"
+
+
+RESERVED = '<AddressAssignments><ReservedIPs><ReservedIP name="{}" /></ReservedIPs></AddressAssignments>'
+
+
+@pytest.mark.parametrize(
+    ("definition", "configuration", "message"),
+    [
+        (csdef(role_xml(size="Basic_A1")), cscfg(), "web and worker roles cannot have"),
+        (csdef(role_xml(size="Enormous")), cscfg(), "web and worker roles cannot have"),
+        (
+            csdef(role_xml("Web", ENDPOINTS), role_xml("Two", ENDPOINTS)),
+            cscfg({"Web": 1, "Two": 1}),
+            "Port 8080 is already in use",
+        ),
+        (
+            csdef(role_xml(inside='<Certificates><Certificate name="c" /></Certificates>')),
+            cscfg(certificates={"c": "A" * 40}),
+            "no certificate with the thumbprint",
+        ),
+        (
+            csdef(
+                role_xml(inside='<LocalResources><LocalStorage name="a" sizeInMB="99999" /></LocalResources>')
+            ),
+            cscfg(),
+            "local storage of the role Web",
+        ),
+    ],
+)
+def test_packages_that_do_not_fit_are_refused(
+    place: World, definition: str, configuration: str, message: str
+) -> None:
+    upload(place, definition)
+    body = bodies.package_deployment(configuration)
+    assert message in place.refuses("BadRequest", "Create Deployment (package)", body, **SLOT)
+
+
+def test_operations_on_virtual_machines_are_refused(place: World) -> None:
+    upload(place)
+    create(place)
+    place.refuses("BadRequest", "Add Role", bodies.role("vm"), **DEP)
+    body = wire.only(wire.StartRolesOperation, operation_type="StartRolesOperation", roles=["Web_IN_0"])
+    place.refuses("BadRequest", "Start Roles", body, **DEP)
+    place.do(
+        "Create Virtual Machine Deployment",
+        bodies.deployment(name="vms", deployment_slot="staging"),
+        service="svc",
+    )
+    message = place.refuses(
+        "BadRequest",
+        "Update Deployment Status by name",
+        bodies.status("Running"),
+        service="svc",
+        deployment="vms",
+    )
+    assert "has virtual machines" in message
+
+
+def test_a_reserved_ip_is_the_address(place: World) -> None:
+    ip = wire.only(wire.ReservedIP, name="kept", location="West US")
+    place.do("Create Reserved IP Address", ip)
+    upload(place, csdef(role_xml(inside=ENDPOINTS)))
+    create(place, cscfg(inside=network(RESERVED.format("kept"))), start_deployment=True)
+    reserved = place.call("Get Reserved IP Address", ip="kept")
+    found = get(place)
+    assert (found.virtual_ips[0].address, found.reserved_ip_name) == (reserved.address, "kept")
+    body = wire.ReservedIPAssociation("svc", "dep")
+    place.do("Disassociate Reserved IP Address", body, ip="kept")
+    place.rest()
+    address = get(place).virtual_ips[0].address
+    assert address != reserved.address
+    first = place.driver.spec(f"ri-{place.rows('role_instance')[0].uid}")
+    assert {one.address for one in first.forwards} == {address}
+
+
+def test_packages_that_were_never_used_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    with opened(tmp_path / "cloud") as world:
+        (world.directory / "roles" / "packages" / "left").mkdir()
+    with opened(tmp_path / "cloud") as world:
+        assert leaks(world) == []
