@@ -141,7 +141,19 @@ def test_endpoints_are_opened_on_the_virtual_ip(place: World) -> None:
         (address, 8080, 80),
         (address, 10022, 22),
     ]
-    assert [one.port for one in second.forwards] == [10023]
+    assert [one.port for one in second.forwards] == [8080, 10023]
+    assert {place.driver.connect(address, 8080) for _ in range(4)} == {first.id, second.id}
+    assert [one.ip_address for one in found.role_instance_list] == ["10.0.0.4", "10.0.0.5"]
+    assert place.driver.resolve(first.id, "Web_IN_1") == "10.0.0.5"
+
+
+def test_endpoints_of_udp_are_the_first_instances(place: World) -> None:
+    upload(place, csdef(role_xml(inside=ENDPOINTS.replace('protocol="http"', 'protocol="udp"'))))
+    create(place, start_deployment=True)
+    ready(place)
+    first, second = (place.driver.spec(f"ri-{row.uid}") for row in place.rows("role_instance"))
+    assert [one.name for one in first.forwards] == ["http", "each"]
+    assert [one.name for one in second.forwards] == ["each"]
 
 
 def test_the_guest_is_told_who_it_is(place: World) -> None:
@@ -262,7 +274,8 @@ def test_what_cannot_be_created_is_refused(place: World) -> None:
     assert "well-formed" in refused("<")
     assert "slot" in refused(slot="other", code="InvalidXmlRequest")
     assert "100 characters" in refused(label="x" * 101)
-    assert "does not exist" in refused(cscfg(inside=network('<VirtualNetworkSite name="net" />')))
+    site = network('<VirtualNetworkSite name="net" />')
+    assert "virtual network net does not exist" in refused(cscfg(inside=site))
     assert "reserved IP none" in refused(cscfg(inside=network(RESERVED.format("none"))))
     assert "limit of 20 cores" in refused(cscfg({"Web": 21}), "ConflictError")
     create(place)

@@ -322,6 +322,7 @@ def _wrong_machines(world: World, rows: Rows) -> Iterator[str]:
         (forward.address, forward.port, forward.protocol)
         for machine in world.driver.list()
         for forward in world.driver.spec(machine).forwards
+        if forward.probe is None
     ]
     if len(set(places)) != len(places):
         yield f"ports are used twice: {places}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
-from reddog.fabric import ComputeDriver, Forward, MachineSpec, MachineState
+from reddog.fabric import ComputeDriver, Forward, MachineSpec, MachineState, Network, Probe
 from reddog.fabric.ports import can_bind
 from reddog.packages import PackageError
 from reddog.services import _upgrade, _virtual_ips
@@ -19,8 +19,14 @@ from reddog.wire import errors
 
 KIND = "role_instance"
 PACKAGE_KIND = "package"
-GUEST_ADDRESS = "10.0.2.15"  # every machine's own, behind its virtual IP
+GUEST_ADDRESS = "10.0.2.15"  # every machine's own, where there are no private networks
+FIRST_ADDRESS, LAST_ADDRESS = 4, 254  # of the hosts in a deployment's private network
 GRACE = 60.0  # seconds for a guest to shut down by itself
+PROBE_INTERVAL, PROBE_TIMEOUT = 2.0, 5.0  # seconds; of endpoints without a probe of their own
+OWN_PROBE_INTERVAL, OWN_PROBE_TIMEOUT = (
+    15.0,
+    31.0,
+)  # seconds; of those that have one (behaviours.md, section 12)
 HEAL_PAUSE = 5.0  # seconds before a machine that has stopped by itself is started again
 PORT_POLL = 0.25
 _MIB = 1 << 20
@@ -229,6 +235,7 @@ class InstanceReconciler(Reconciler):
                 os_disk=system,
                 data_disks=data,
                 forwards=forwards,
+                network=self._network(row, found),
             )
         )
         ctx.checkpoint("machine started")
@@ -241,7 +248,7 @@ class InstanceReconciler(Reconciler):
         if row.state.get("endpoints"):
             self._driver.set_forwards(machine_id(row), ())
             ctx.checkpoint("endpoints closed")
-            ctx.patch_state(endpoints=[], ports={})
+            ctx.patch_state(endpoints=[], ports={}, wanted=[])
         forwards = self._forwards(ctx.row, ctx, found)
         if forwards is None:
             return Retry(PORT_POLL)
@@ -277,36 +284,59 @@ class InstanceReconciler(Reconciler):
             deployment_id=found.deployment.goal["private_id"],
             upgrade_domain=goal["upgrade_domain"],
             fault_domain=goal["fault_domain"],
-            address=GUEST_ADDRESS,
+            address=self.address(row),
             public_ports={one[0]: one[2] for one in _asked(row, found, self._shares_ports)},
         )
+
+    def address(self, row: Resource) -> str:
+        """The address that an instance's guest has."""
+        return str(row.goal["address"]) if self._shares_ports else GUEST_ADDRESS
+
+    def _network(self, row: Resource, found: _World) -> Network | None:
+        """The private network of the deployment, in which its instances reach each other by name."""
+        deployment = found.deployment
+        if not self._shares_ports or deployment is None:
+            return None
+        domain = f"{deployment.goal['service']}.d1.internal.cloudapp.net"
+        return Network(f"dep-{deployment.uid}", row.goal["address"], name_of(row), domain)
 
     def _forwards(self, row: Resource, ctx: Context, found: _World) -> tuple[Forward, ...] | None:
         """The machine's endpoints on the deployment's address; None while another instance still has one of them.
 
-        A port that cannot be had there is replaced by a free one, as for virtual machines.
+        A port that cannot be had there is replaced by a free one, as for virtual machines; instances that share
+        an endpoint have the same.
         """
         if found.address is None:
             raise errors.NO_VIRTUAL_IP()
-        before, known = row.state.get("endpoints") or (), row.state.get("ports", {})
+        asked = _asked(row, found, self._shares_ports)
         chosen: dict[str, int] = {}
-        forwards = []
         with self._gate:
-            for entry in _asked(row, found, self._shares_ports):
-                name, protocol, asked, local_port, address, _ = entry
-                port = known.get(name, asked) if entry in before else asked
-                if not can_bind(address, port, protocol):
-                    if found.is_held(row, [protocol, port, address]):
-                        return None
-                    port = _virtual_ips.free_port(address, protocol)
-                    log.warning(
-                        "endpoint %s of %s: port %s cannot be had on %s; %s is used instead",
-                        *(name, row.key, asked, address, port),
-                    )
-                chosen[name] = port
-                forwards.append(Forward(name, protocol, address, port, local_port))
-            ctx.patch_state(ports=chosen)
-        return tuple(forwards)
+            peers = ctx.read(lambda reader: _World(reader, row)).peers(row)
+            for entry in asked:
+                port = _shared_port(entry, peers) or self._own_port(row, entry, found)
+                if port is None:
+                    return None
+                chosen[entry[0]] = port
+            ctx.patch_state(ports=chosen, wanted=asked)
+        return tuple(
+            Forward(name, protocol, address, chosen[name], local_port, _probe(probe, local_port))
+            for name, protocol, _, local_port, address, probe in asked
+        )
+
+    def _own_port(self, row: Resource, entry: list[Any], found: _World) -> int | None:
+        name, protocol, asked, _, address, _ = entry
+        known = row.state.get("ports", {}).get(name) if entry in row.state.get("wanted", ()) else None
+        port: int = asked if known is None else known
+        if can_bind(address, port, protocol):
+            return port
+        if found.is_held(row, [protocol, port, address]):
+            return None
+        free = _virtual_ips.free_port(address, protocol)
+        log.warning(
+            "endpoint %s of %s: port %s cannot be had on %s; %s is used instead",
+            *(name, row.key, asked, address, free),
+        )
+        return free
 
     # -- looking --------------------------------------------------------------------------------------------
 
@@ -350,6 +380,13 @@ class _World:
         self.instances = reader.list(KIND, parent=row.parent)
         self._all = reader.list(KIND, row.subscription)
 
+    def peers(self, row: Resource) -> list[Resource]:
+        """The other instances of the role."""
+        role = row.goal["role"]
+        return [
+            one for one in self.instances if one.present and one.goal["role"] == role and one.key != row.key
+        ]
+
     def is_held(self, row: Resource, place: list[Any]) -> bool:
         """Whether another instance has a protocol, port and address now."""
         others = (one for one in self._all if one.key != row.key)
@@ -364,21 +401,40 @@ class _World:
 def _asked(row: Resource, found: _World, shared: bool) -> list[list[Any]]:
     """What an instance's endpoints are to be: name, protocol, public port, guest's port, address, probe.
 
-    Where the driver cannot share a port between machines, the role's first instance has it alone.
+    All instances of a role share its input endpoints. Those of UDP, and all where the driver cannot share, are the
+    first instance's alone: they have no probe.
     """
-    applied = row.state["applied"]
-    peers = sorted(
-        one.goal["index"] for one in found.instances if one.present and one.goal["role"] == row.goal["role"]
-    )
     asked = []
-    for one in applied["endpoints"]:
-        port = one["port"]
+    is_first = all(row.goal["index"] < one.goal["index"] for one in found.peers(row))
+    for one in row.state["applied"]["endpoints"]:
+        port, probe = one["port"], None
         if one["kind"] == "InstanceInput":
             port = one["ports"][0] + row.goal["index"]
-        elif one["kind"] != "Input" or (not shared and peers[:1] != [row.goal["index"]]):
+        elif one["kind"] != "Input":
             continue
-        asked.append([one["name"], one["protocol"], port, one["local_port"], found.address, one["probe"]])
+        elif shared and one["protocol"] == "tcp":
+            probe = one["probe"] or "tcp"
+        elif not is_first:
+            continue
+        asked.append([one["name"], one["protocol"], port, one["local_port"], found.address, probe])
     return asked
+
+
+def _shared_port(entry: list[Any], peers: list[Resource]) -> int | None:
+    """The port that other instances have for an endpoint that they share, if they have any."""
+    for one in peers if entry[5] is not None else ():
+        if entry in one.state.get("wanted", ()) and entry[0] in one.state.get("ports", {}):
+            return int(one.state["ports"][entry[0]])
+    return None
+
+
+def _probe(asked: str | None, port: int) -> Probe | None:
+    """A probe: None for an endpoint of one machine, `tcp`, or the path of an HTTP probe."""
+    if asked is None:
+        return None
+    if asked == "tcp":
+        return Probe("tcp", port, interval=PROBE_INTERVAL, timeout=PROBE_TIMEOUT)
+    return Probe("http", port, asked, interval=OWN_PROBE_INTERVAL, timeout=OWN_PROBE_TIMEOUT)
 
 
 def _pause(seen: MachineState) -> float:

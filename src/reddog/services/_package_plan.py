@@ -25,7 +25,7 @@ from reddog.packages import (
     parse_configuration,
     parse_definition,
 )
-from reddog.services import _rules, reserved_ips, service_certificates
+from reddog.services import _rules, reserved_ips, service_certificates, virtual_networks
 from reddog.services._media import MediaLinks
 from reddog.services._package_files import PackageFiles
 from reddog.services.operating_systems import newest_system
@@ -263,7 +263,8 @@ def _needs_windows(role: RoleDefinition) -> str | None:
 def _check_references(reader: Reader, service: Resource, configuration: ServiceConfiguration) -> None:
     """Refuse what the configuration names and the subscription does not have."""
     if configuration.virtual_network is not None:
-        raise errors.VIRTUAL_NETWORK_NOT_FOUND(name=configuration.virtual_network)
+        virtual_networks.require(reader, service.subscription, configuration.virtual_network)
+        raise errors.NOT_SUPPORTED(operation="Create Deployment in a virtual network")
     for role in configuration.roles:
         for thumbprint in role.certificates.values():
             key = service_certificates.key_of(service.key, thumbprint)

@@ -10,7 +10,6 @@ from reddog.engine import Reader, Resource
 from reddog.fabric import ComputeDriver, MachineError, MachineState
 from reddog.services import _rules, _upgrade, _virtual_ips
 from reddog.services._instance_reconciler import (
-    GUEST_ADDRESS,
     KIND,
     InstanceReconciler,
     machine_id,
@@ -108,7 +107,7 @@ class PackageView:
             instance_fault_domain=row.goal["fault_domain"],
             instance_size=plan.get("size", ""),
             instance_state_details=details,
-            ip_address=GUEST_ADDRESS,
+            ip_address=self._instances.address(row),
             instance_endpoints=_endpoints(row, plan, address, ports),
             power_state=power,
         )

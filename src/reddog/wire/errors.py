@@ -350,6 +350,7 @@ UPGRADE_UNDERWAY = _bad(
 )
 ROLLBACK_NOT_ALLOWED = _bad("The update of the deployment '{name}' cannot be rolled back any more.")
 ROLE_INSTANCE_NOT_FOUND = _missing("Role instance name is not valid.")
+TOO_MANY_INSTANCES = _bad("A deployment may have up to {limit} role instances. Ask for fewer.")
 LAST_ROLE_INSTANCE = _bad(
     "The role {role} would have no instance left. Delete the deployment, or suspend it, instead."
 )
