@@ -116,8 +116,8 @@ def test_an_element_out_of_order_is_dropped():
 
 
 def test_an_element_of_another_namespace_is_unknown():
-    with pytest.raises(wire.ServiceError, match="Production is required in Swap"):
-        decode(wire.Swap, '<Production xmlns="urn:x">x</Production><SourceDeployment>y</SourceDeployment>')
+    with pytest.raises(wire.ServiceError, match="SourceDeployment is required in Swap"):
+        decode(wire.Swap, '<Production>x</Production><SourceDeployment xmlns="urn:x">y</SourceDeployment>')
 
 
 def test_the_first_of_two_equal_elements_counts():
@@ -158,14 +158,16 @@ def test_encoded_text_is_base64_of_utf_8(value):
         decode(wire.CreateAffinityGroup, f"<Name>a</Name><Label>{value}</Label><Location>b</Location>")
 
 
-@pytest.mark.parametrize("inner", ["", "<Production/>", "<Production>  </Production>"])
+@pytest.mark.parametrize("inner", ["", "<SourceDeployment/>", "<SourceDeployment>  </SourceDeployment>"])
 def test_a_missing_required_element_is_named_with_its_parent(inner):
-    source = "<SourceDeployment>y</SourceDeployment>"
-    if inner == "<Production>  </Production>":
-        assert decode(wire.Swap, inner + source).production == "  "  # names are judged by the rules
+    production = "<Production>y</Production>"
+    if inner == "<SourceDeployment>  </SourceDeployment>":
+        assert (
+            decode(wire.Swap, production + inner).source_deployment == "  "
+        )  # names are judged by the rules
         return
-    with pytest.raises(wire.ServiceError, match="Production is required in Swap") as caught:
-        decode(wire.Swap, inner + source)
+    with pytest.raises(wire.ServiceError, match="SourceDeployment is required in Swap") as caught:
+        decode(wire.Swap, production + inner)
     assert (caught.value.code, caught.value.status) == ("InvalidXmlRequest", 400)
 
 
