@@ -25,7 +25,7 @@ from services import bodies
 from services.world import KINDS, World, leaks, opened, url
 
 OPERATION = "b" * 32
-SECRETS = ("primary", "secondary", "private_id")
+RANDOM = ("primary", "secondary", "private_id", "id")
 Summary = dict[str, Any]
 Step = Callable[[World], object]
 
@@ -56,6 +56,10 @@ def disk(world: World) -> None:
 def disk_and_service(world: World) -> None:
     disk(world)
     world.do("Create Cloud Service", bodies.service())
+
+
+def networks(world: World) -> None:
+    world.do("Set Network Configuration", bodies.networks(bodies.site("old"), bodies.site("kept")))
 
 
 def machine(world: World, *more: Any) -> None:
@@ -202,6 +206,13 @@ CASES: dict[str, Case] = {
         lambda directory: wire.ReplicationInput(target_locations=["West US"]),
         params={"image": "img"},
     ),
+    "set network configuration": Case(
+        networks,
+        "Set Network Configuration",
+        lambda directory: bodies.networks(bodies.site("kept", "sub=10.1.0.0/16"), bodies.site("new")),
+        gone=(f"virtual_network_site {SUB}/old",),
+        made=(f"virtual_network_site {SUB}/new",),
+    ),
     "create VM image": Case(
         accounts,
         "Create VM Image",
@@ -344,7 +355,7 @@ def summary(world: World) -> Summary:
     found: dict[str, Any] = {}
     for kind in KINDS:
         for row in world.rows(kind):
-            goal = {key: value for key, value in row.goal.items() if key not in SECRETS}
+            goal = {key: value for key, value in row.goal.items() if key not in RANDOM}
             key = "" if kind == "service_certificate" else f" {row.key}"
             found[f"{kind}{key}"] = (json.dumps(goal, sort_keys=True), row.parent, row.failure)
     for account in world.rows("storage_account"):

@@ -49,7 +49,14 @@ RESOURCES = (
     "role_instance",
     "package",
 )
-KINDS = (*RESOURCES, "virtual_ip", "service_certificate")
+KINDS = (
+    *RESOURCES,
+    "virtual_ip",
+    "service_certificate",
+    "reserved_ip",
+    "network_configuration",
+    "virtual_network_site",
+)
 
 
 def url(blob: str, account: str = "acct", container: str = "vhds") -> str:
