@@ -36,11 +36,16 @@ Exchange = dict[str, Any]
 
 
 @cache
+def all_recordings() -> list[Exchange]:
+    """The recorded exchanges, also those with other services."""
+    with lzma.open(RECORDINGS, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+@cache
 def recordings() -> list[Exchange]:
     """The recorded exchanges of this API."""
-    with lzma.open(RECORDINGS, "rt", encoding="utf-8") as file:
-        found = [json.loads(line) for line in file]
-    return [exchange for exchange in found if not exchange["test"].startswith(OTHER_SERVICES)]
+    return [exchange for exchange in all_recordings() if not exchange["test"].startswith(OTHER_SERVICES)]
 
 
 DOCUMENTED_HEADERS = {"date", "strict-transport-security"}

@@ -1,8 +1,8 @@
 """Runs the calls of `calls.py`, or decodes answers, with the running interpreter's `azure.servicemanagement`.
 
     python driver.py requests                 prints what each call puts on the wire
-    python driver.py decode < answers.json    decodes [[client, method, args, body], ...] and prints the
-    objects
+    python driver.py decode < answers.json    decodes [[client, method, args, status, body], ...] and prints the
+    objects; without args the method is called as calls.py calls it first
 
 Standard library and requests alone, so that it runs in either environment.
 """
@@ -90,9 +90,13 @@ def send_all(package):
 
 def decode_all(package, answers):
     results = []
-    for client, name, args, body in answers:
+    known = {}
+    for name, args, kwargs in reversed(calls.calls(package)):
+        known[name] = args, kwargs  # the first call of each method
+    for client, name, given, status, body in answers:
         data = base64.b64decode(body[4:]) if body.startswith("b64:") else body.encode("utf-8")
-        results.append(run(package, client, name, args, {}, Recorder(body=data)))
+        args, kwargs = known[name] if given is None else (given, {})
+        results.append(run(package, client, name, args, kwargs, Recorder(status, data)))
     return results
 
 

@@ -14,7 +14,8 @@ import pytest
 from lxml import etree
 
 HERE = Path(__file__).parent
-DIFFERENCES: dict[str, str] = json.loads((HERE / "differences.json").read_text())["requests"]
+TABLE: dict[str, dict[str, str]] = json.loads((HERE / "differences.json").read_text())
+DIFFERENCES = TABLE["requests"]
 
 
 MAIN = "ServiceManagementService"
