@@ -8,7 +8,7 @@ from pathlib import Path
 TABLE: dict[str, dict[str, str]] = json.loads(
     Path(__file__).with_name("differences.json").read_text(encoding="utf-8")
 )
-ENTRIES = {"surface": 2, "requests": 3, "recorded requests": 2, "answers": 6}
+ENTRIES = {"surface": 2, "requests": 3, "recorded requests": 1, "answers": 6}
 """How many there are. Make a number smaller when a difference has gone; never make one larger."""
 
 

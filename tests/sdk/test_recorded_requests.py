@@ -208,9 +208,10 @@ def sent(
     made = getattr(package, client)(
         SUBSCRIPTION, "unused.pem", host="example.invalid", request_session=session
     )
+    if method == "delete_job":  # the recorded client had made the job, and went on with that content type
+        made.create_job(*args, {})
     getattr(made, method)(*args, **kwargs)
-    (request,) = session.sent
-    return request
+    return dict(session.sent[-1])
 
 
 # -- The other clients -----------------------------------------------------------------------------------------------

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import azure.servicemanagement as package
+from reddog import wire
 
+MAIN = "ServiceManagementService"
 HERE = Path(__file__).parent
 FACTS: dict[str, Any] = json.loads((HERE / "legacy-0.20.8.json").read_text())
 DIFFERENCES: dict[str, str] = json.loads((HERE / "differences.json").read_text())["surface"]
@@ -121,9 +126,47 @@ def test_models_can_be_imported_from_where_they_were():
     }
 
 
-def test_every_public_method_says_what_it_does():
-    for client in OURS["clients"]:
-        for name in OURS["clients"][client]["methods"]:
-            assert (
-                getattr(package, client).__dict__.get(name) or getattr(getattr(package, client), name).__doc__
-            ), name
+METHODS = [
+    (client, name) for client in sorted(OURS["clients"]) for name in OURS["clients"][client]["methods"]
+]
+
+
+def documentation(client: str, name: str) -> str:
+    """A method's own docstring, on one line."""
+    return " ".join((getattr(getattr(package, client), name).__doc__ or "").split())
+
+
+@pytest.mark.parametrize(("client", "name"), METHODS)
+def test_a_method_says_what_it_does_and_what_its_parameters_are(client, name):
+    method = getattr(package, client).__dict__.get(name, getattr(getattr(package, client), name))
+    text = " ".join((method.__doc__ or "").split())
+    assert text, "no docstring"
+    if isinstance(method, property):
+        return
+    parameters = [one for one in inspect.signature(method).parameters if one != "self"]
+    unsaid = [one for one in parameters if not re.search(rf"\b{one}\b", text)]
+    assert unsaid == [] or re.search(r"(as in|those of|see) `\w+`", text), unsaid
+
+
+@pytest.mark.parametrize("name", sorted(name for client, name in METHODS if client == MAIN))
+def test_a_method_of_the_main_client_names_its_operation_and_its_errors(name):
+    text = documentation(MAIN, name)
+    operations = [row for row in wire.OPERATIONS.values() if name in row.python_method.split(" / ")]
+    if not operations:
+        return
+    sources = [re.sub(r" (by (name|slot)|\(.*\))$", "", row.name) for row in operations]
+    assert any(source in text for source in sources), sources
+    required = [one for one in FACTS["clients"][MAIN]["methods"][name] if not one[1]]
+    assert "Raises" in text or "as in `" in text or "those of `" in text or not required
+
+
+@pytest.mark.parametrize("client", sorted(OURS["clients"]))
+def test_a_client_says_what_its_methods_raise(client):
+    assert "AzureHttpError" in getattr(package, client).__doc__
+
+
+def test_the_facts_are_the_published_packages(legacy_python):
+    """legacy-0.20.8.json is what introspect.py says of it."""
+    command = [legacy_python, str(HERE / "introspect.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(done.stdout) == FACTS

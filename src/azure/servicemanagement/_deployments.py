@@ -89,7 +89,8 @@ class _DeploymentMethods(_ServiceManagementClient):
         service_name: the hosted service.  production: name of the deployment in production.
         source_deployment: name of the one in staging.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such service or deployment.
         """
         _require(service_name=service_name, production=production, source_deployment=source_deployment)
         body = wire.Swap(production=production, source_deployment=source_deployment)
@@ -111,7 +112,8 @@ class _DeploymentMethods(_ServiceManagementClient):
         mode: Auto, or Manual (then `walk_upgrade_domain` applies it domain by domain).
         extended_properties: as in `create_hosted_service`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment.
         """
         params = _deployment(service_name, deployment_name)
         _require(configuration=configuration)
@@ -130,7 +132,8 @@ class _DeploymentMethods(_ServiceManagementClient):
 
         service_name, deployment_name: the deployment.  status: Running or Suspended.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment.
         """
         params = _deployment(service_name, deployment_name)
         _require(status=status)
@@ -156,7 +159,8 @@ class _DeploymentMethods(_ServiceManagementClient):
         label: up to 100 characters.  force: go on even where local data is lost.
         role_to_upgrade: this role alone.  extended_properties: as in `create_hosted_service`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment.
         """
         params = _deployment(service_name, deployment_name)
         _require(mode=mode, package_url=package_url, configuration=configuration, label=label, force=force)
@@ -178,7 +182,8 @@ class _DeploymentMethods(_ServiceManagementClient):
 
         service_name, deployment_name: the deployment.  upgrade_domain: number of the domain, from 0.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment, AzureHttpError 400 when no upgrade waits for it.
         """
         params = _deployment(service_name, deployment_name)
         _require(upgrade_domain=upgrade_domain)
@@ -193,7 +198,8 @@ class _DeploymentMethods(_ServiceManagementClient):
         service_name, deployment_name: the deployment.  mode: Auto or Manual.
         force: go on even where local data is lost.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment.
         """
         params = _deployment(service_name, deployment_name)
         _require(mode=mode, force=force)
@@ -209,7 +215,8 @@ class _DeploymentMethods(_ServiceManagementClient):
 
         service_name, deployment_name, role_instance_name: the instance.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such instance.
         """
         params = _instance(service_name, deployment_name, role_instance_name)
         return self._start("Reboot Role Instance by name", params)
@@ -221,7 +228,8 @@ class _DeploymentMethods(_ServiceManagementClient):
 
         service_name, deployment_name, role_instance_name: the instance.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such instance.
         """
         params = _instance(service_name, deployment_name, role_instance_name)
         return self._start("Reimage Role Instance by name", params)
@@ -233,7 +241,8 @@ class _DeploymentMethods(_ServiceManagementClient):
 
         service_name, deployment_name, role_instance_name: the instance.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such instance.
         """
         params = _instance(service_name, deployment_name, role_instance_name)
         return self._start("Rebuild Role Instance by name", params)
@@ -245,7 +254,8 @@ class _DeploymentMethods(_ServiceManagementClient):
 
         service_name, deployment_name: the deployment.  role_instance_names: the instances' names.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment.
         """
         params = _deployment(service_name, deployment_name)
         _require(role_instance_names=role_instance_names)

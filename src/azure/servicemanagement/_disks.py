@@ -45,7 +45,9 @@ class _DiskMethods(_ServiceManagementClient):
         disk_name: a disk of the subscription, in place of a new one.  disk_label: up to 100 characters.
         source_media_link: a blob that holds a disk, in place of a new one.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine, AzureHttpError 400 for a LUN in use, a bad size or a blob that cannot be a
+        disk.
         """
         params = _lun(service_name, deployment_name, role_name, lun)
         body = _data_disk(
@@ -70,7 +72,8 @@ class _DiskMethods(_ServiceManagementClient):
 
         lun: the disk's number.  updated_lun: its new number.  The others as in `add_data_disk`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such disk.
         """
         params = _lun(service_name, deployment_name, role_name, lun)
         body = _data_disk(
@@ -86,7 +89,8 @@ class _DiskMethods(_ServiceManagementClient):
         service_name, deployment_name, role_name: the machine.  lun: the disk's number.
         delete_vhd: also delete the disk and its blob.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such disk.
         """
         params = _lun(service_name, deployment_name, role_name, lun)
         return self._start("Delete Data Disk", params, query=_media(delete_vhd))
@@ -129,6 +133,7 @@ class _DiskMethods(_ServiceManagementClient):
         """Change the label of a disk (Update Disk); the other values are not sent.
 
         disk_name: the disk.  label: up to 100 characters, required.
+        has_operating_system, media_link, name, os: ignored, as they always were.
 
         Raises AzureMissingResourceHttpError when there is none.
         """

@@ -36,6 +36,8 @@ class _ImageMethods(_ServiceManagementClient):
         """List the versions of one extension (List Resource Extension Versions).
 
         publisher_name, extension_name: as in `list_resource_extensions`.
+
+        Raises AzureMissingResourceHttpError when there is no such extension.
         """
         params = {"publisher": publisher_name, "extension": extension_name}
         return self._get(ResourceExtensions, "List Resource Extension Versions", params)
@@ -50,7 +52,9 @@ class _ImageMethods(_ServiceManagementClient):
         vm_image_name: the image.  regions: names of locations.  offer, sku, version: how the image is
             published.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureHttpError 403 when it is another publisher's, AzureConflictHttpError when
+        another image has this offer, SKU and version.
         """
         _require(vm_image_name=vm_image_name, regions=regions, offer=offer, sku=sku, version=version)
         attributes = wire.ComputeImageAttributes(offer=offer, sku=sku, version=version)
@@ -63,7 +67,8 @@ class _ImageMethods(_ServiceManagementClient):
 
         vm_image_name: the image.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureHttpError 403 when it is another publisher's.
         """
         _require(vm_image_name=vm_image_name)
         params = {"image": vm_image_name}
@@ -74,7 +79,9 @@ class _ImageMethods(_ServiceManagementClient):
 
         vm_image_name: the image.  permission: Public, MSDN or Private.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureHttpError 403 when it is another publisher's and 400 when it has not been
+        replicated.
         """
         _require(vm_image_name=vm_image_name, permission=permission)
         params, query = {"image": vm_image_name}, [("permission", permission)]
@@ -89,7 +96,9 @@ class _ImageMethods(_ServiceManagementClient):
         options: state of its operating system (Specialized or Generalized), name and label of the image; the
             rest may be None.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine, AzureHttpError 400 when a generalized one is not stopped,
+        AzureConflictHttpError when the image's name is taken.
         """
         params = _role(service_name, deployment_name, role_name)
         _require(options=options)
@@ -117,7 +126,8 @@ class _ImageMethods(_ServiceManagementClient):
         vm_image: name, label, and `os_disk_configuration` with os_state, os and media_link; the rest may be
             None.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureConflictHttpError when the name is taken,
+        AzureHttpError 400 when a blob cannot be a disk.
         """
         _require(vm_image=vm_image)
         disk = vm_image.os_disk_configuration or OSDiskConfiguration()
@@ -137,7 +147,8 @@ class _ImageMethods(_ServiceManagementClient):
 
         vm_image_name: the image.  delete_vhd: also the blobs under it.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureConflictHttpError while a disk is being made of it.
         """
         _require(vm_image_name=vm_image_name)
         return self._start("Delete VM Image", {"image": vm_image_name}, query=_media(delete_vhd))
@@ -159,7 +170,8 @@ class _ImageMethods(_ServiceManagementClient):
 
         vm_image_name: the image.  vm_image: its new label, description, caching and so on.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureHttpError 403 when it is another publisher's.
         """
         _require(vm_image_name=vm_image_name, vm_image=vm_image)
         return self._start("Update VM Image", {"image": vm_image_name}, changed_vm_image(vm_image))
@@ -206,7 +218,8 @@ class _ImageMethods(_ServiceManagementClient):
 
         image_name: the image.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureHttpError 403 when it is another publisher's.
         """
         _require(image_name=image_name, label=label, media_link=media_link, name=name, os=os)
         body = _os_image(label, media_link, name, os)
@@ -219,7 +232,8 @@ class _ImageMethods(_ServiceManagementClient):
 
         image_name: the image.  os_image: its new label, description, family and so on.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such image, AzureHttpError 403 when it is another publisher's.
         """
         _require(image_name=image_name, os_image=os_image)
         return self._start("Update OS Image", {"image": image_name}, changed_os_image(os_image))

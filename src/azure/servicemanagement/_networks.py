@@ -22,7 +22,8 @@ class _NetworkMethods(_ServiceManagementClient):
         name: unique in the subscription.  label: up to 100 characters.  location: a name from
             `list_locations`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureConflictHttpError when the name is taken or
+        the subscription's limit is reached.
         """
         _require(name=name)
         body = only(wire.ReservedIP, name=name, label=label, location=location)
@@ -46,7 +47,8 @@ class _NetworkMethods(_ServiceManagementClient):
         name: of the reservation.  service_name, deployment_name: the deployment.
         virtual_ip_name: which of its addresses to replace; default: the first.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such reservation or deployment, AzureHttpError 400 when either is in use already.
         """
         body = _association(name, service_name, deployment_name, virtual_ip_name)
         return self._start(
@@ -60,7 +62,8 @@ class _NetworkMethods(_ServiceManagementClient):
 
         The parameters are those of `associate_reserved_ip_address`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such reservation, AzureHttpError 400 when the deployment does not have it.
         """
         body = _association(name, service_name, deployment_name, virtual_ip_name)
         return self._start(
@@ -95,7 +98,8 @@ class _NetworkMethods(_ServiceManagementClient):
         service_name, deployment_name: the deployment.  dns_server_name: unique in it.  address: its IPv4
             address.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such deployment.
         """
         params = _deployment(service_name, deployment_name)
         return self._start("Add DNS Server", params, _dns_server(dns_server_name, address))
@@ -105,7 +109,8 @@ class _NetworkMethods(_ServiceManagementClient):
     ) -> AsynchronousOperationResult:
         """Start to change the address of a DNS server (Update DNS Server); parameters as in `add_dns_server`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such server.
         """
         params = {**_deployment(service_name, deployment_name), "dns-server": dns_server_name}
         return self._start("Update DNS Server", params, _dns_server(dns_server_name, address))
@@ -117,7 +122,8 @@ class _NetworkMethods(_ServiceManagementClient):
 
         service_name, deployment_name: the deployment.  dns_server_name: the server.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such server.
         """
         params = {**_deployment(service_name, deployment_name), "dns-server": dns_server_name}
         _require(dns_server_name=dns_server_name)

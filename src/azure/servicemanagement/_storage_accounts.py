@@ -127,7 +127,8 @@ class _StorageAccountMethods(_ServiceManagementClient):
 
         service_name: the name.
 
-        Returns `result` (bool) and `reason` (text when it could not).
+        Returns `result` (bool) and `reason` (text when it could not).  Raises AzureHttpError 400
+        when the name is not valid.
         """
         _require(service_name=service_name)
         return self._get(

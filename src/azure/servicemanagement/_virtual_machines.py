@@ -223,7 +223,9 @@ class _VirtualMachineMethods(_ServiceManagementClient):
             `provisioning_configuration`).
         target_image_name: unique in the subscription.  target_image_label: up to 100 characters.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine, AzureHttpError 400 when it is not stopped, AzureConflictHttpError when the
+        image's name is taken.
         """
         params = _role(service_name, deployment_name, role_name)
         _require(
@@ -246,7 +248,9 @@ class _VirtualMachineMethods(_ServiceManagementClient):
 
         service_name, deployment_name, role_name: the machine.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine, AzureConflictHttpError when it takes more cores than the subscription has
+        left.
         """
         params = _role(service_name, deployment_name, role_name)
         return self._start("Start Role", params, wire.StartRoleOperation())
@@ -258,7 +262,9 @@ class _VirtualMachineMethods(_ServiceManagementClient):
 
         service_name, deployment_name: the deployment.  role_names: the machines.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine, AzureConflictHttpError when they take more cores than the subscription has
+        left.
         """
         params = _deployment(service_name, deployment_name)
         _require(role_names=role_names)
@@ -271,7 +277,8 @@ class _VirtualMachineMethods(_ServiceManagementClient):
 
         service_name, deployment_name, role_name: the machine.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine.
         """
         params = _role(service_name, deployment_name, role_name)
         return self._start("Restart Role", params, wire.RestartRoleOperation())
@@ -289,7 +296,8 @@ class _VirtualMachineMethods(_ServiceManagementClient):
         post_shutdown_action: Stopped (it keeps its place), or StoppedDeallocated (it gives up place and
             address).
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine.
         """
         params = _role(service_name, deployment_name, role_name)
         _require(post_shutdown_action=post_shutdown_action)
@@ -308,7 +316,8 @@ class _VirtualMachineMethods(_ServiceManagementClient):
         service_name, deployment_name: the deployment.  role_names: the machines.
         post_shutdown_action: as in `shutdown_role`.
 
-        Returns the operation's request id.
+        Returns the operation's request id.  Raises AzureMissingResourceHttpError when there is no
+        such machine.
         """
         params = _deployment(service_name, deployment_name)
         _require(role_names=role_names, post_shutdown_action=post_shutdown_action)

@@ -21,6 +21,9 @@ class SchedulerManagementService(_ServiceManagementClient):
     """Manages the job collections of one subscription.
 
     The methods about single jobs leave `content_type` at "application/json", as the interface always did.
+
+    All methods raise `azure.common.AzureHttpError` for an answer of 300 and more, as those of
+    ServiceManagementService do.
     """
 
     def __init__(

@@ -35,7 +35,11 @@ T = TypeVar("T")
 
 
 class ServiceBusManagementService(_ServiceManagementClient):
-    """Manages the Service Bus namespaces of one subscription."""
+    """Manages the Service Bus namespaces of one subscription.
+
+    All methods raise `azure.common.AzureHttpError` for an answer of 300 and more, as those of
+    ServiceManagementService do.
+    """
 
     def __init__(
         self,

@@ -39,13 +39,13 @@ Query = Iterable[tuple[str, Any]]
 
 
 def wait_for_operation_status_progress_default_callback(elapsed: float) -> None:
-    """Print a dot."""
+    """Print a dot; `elapsed`, in seconds, is not used."""
     sys.stdout.write(".")
     sys.stdout.flush()
 
 
 def wait_for_operation_status_success_default_callback(elapsed: float) -> None:
-    """End the line of dots."""
+    """End the line of dots; `elapsed`, in seconds, is not used."""
     sys.stdout.write("\n")
     sys.stdout.flush()
 
@@ -53,7 +53,7 @@ def wait_for_operation_status_success_default_callback(elapsed: float) -> None:
 def wait_for_operation_status_failure_default_callback(
     elapsed: float, ex: AzureAsyncOperationHttpError
 ) -> NoReturn:
-    """End the line of dots, print the operation's attributes, and raise `ex`."""
+    """End the line of dots, print the operation's attributes, and raise `ex`; `elapsed`, in seconds, is not used."""
     sys.stdout.write("\n")
     sys.stdout.flush()
     print(vars(ex.result))
@@ -306,6 +306,8 @@ class _ServiceManagementClient:
 
         Returns an Operation: `status` is InProgress, Succeeded or Failed; `http_status_code` and `error`
         follow.
+
+        Raises AzureMissingResourceHttpError when there is no such operation.
         """
         _validate_not_none("request_id", request_id)
         return self._get(Operation, "Get Operation Status", {"request-id": request_id})

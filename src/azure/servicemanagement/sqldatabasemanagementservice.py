@@ -23,7 +23,11 @@ _SQL_AZURE = "http://schemas.microsoft.com/sqlazure/2010/12/"
 
 
 class SqlDatabaseManagementService(_ServiceManagementClient):
-    """Manages the SQL Database servers of one subscription."""
+    """Manages the SQL Database servers of one subscription.
+
+    All methods raise `azure.common.AzureHttpError` for an answer of 300 and more, as those of
+    ServiceManagementService do.
+    """
 
     def __init__(
         self,

@@ -18,7 +18,11 @@ _ARRAYS = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
 
 
 class WebsiteManagementService(_ServiceManagementClient):
-    """Manages the web sites of one subscription."""
+    """Manages the web sites of one subscription.
+
+    All methods raise `azure.common.AzureHttpError` for an answer of 300 and more, as those of
+    ServiceManagementService do.
+    """
 
     def __init__(
         self,
