@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -206,12 +206,14 @@ def test_deployments_in_a_site_are_refused_by_name(place: World) -> None:
     assert message == "The virtual network none does not exist."
 
 
+@settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_whatever_is_sent_is_refused_in_the_apis_words(document: bytes) -> None:
     with pytest.raises(ServiceError, match="network configuration"):
         _network_configuration.read(document)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_spoiled_documents_never_do_more_than_be_refused(data: st.DataObject) -> None:
     pieces = re.findall(rb"<[^>]+>|[^<]+", FULL)
