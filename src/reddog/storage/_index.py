@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from reddog.storage._errors import AccountNotFound, NoSpace
+from reddog.storage._transactions import Transactions
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS properties (service TEXT PRIMARY KEY, document TEXT NOT NULL);
@@ -34,7 +34,6 @@ CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, uses INTEGER NOT NULL) 
 """
 _SIGNS = {sign: sign for sign in ("=", ">", ">=", "<", "<=")}
 _ORDER = "CASE snapshot WHEN '' THEN '~' ELSE snapshot END"
-LONGEST_WAIT = 30.0  # seconds
 
 
 @dataclass
@@ -97,6 +96,13 @@ _CONTAINER_FIELDS = [item.name for item in fields(Container) if item.name != "na
 _BLOB_FIELDS = [item.name for item in fields(Blob) if item.name not in ("container", "name", "snapshot")]
 
 
+class _Now(threading.local):
+    """A thread's own transaction: what it runs on, and the files that it has freed."""
+
+    connection: sqlite3.Connection
+    freed: list[str]
+
+
 class Index:
     """One account's index. Every method but `transaction` is to be called inside of one.
 
@@ -104,49 +110,31 @@ class Index:
     """
 
     def __init__(self, path: Path, account: str) -> None:
-        self._account = account
-        self._open = True
-        self._lock = threading.RLock()
+        self._transactions = Transactions(path, account, _SCHEMA)
+        self._now = _Now()
         self._last_tag = 0
-        self._freed: list[str] = []
-        self._connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=LONGEST_WAIT
-        )
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.executescript(_SCHEMA)
         path.chmod(0o600)
 
     def close(self) -> None:
         """Close the database."""
-        with self._lock:
-            self._open = False
-            self._connection.close()
+        self._transactions.close()
 
     @contextmanager
     def transaction(self, *, write: bool = False) -> Iterator[list[str]]:
-        """One consistent look at the account, or one change of it, all or nothing.
+        """One consistent look at the account, or one change of it, all or nothing and durable.
 
         Gives a list that names, once the block has ended, the files that nothing uses any more.
 
         :raises AccountNotFound: the account was removed meanwhile.
         """
         freed: list[str] = []
-        with self._lock:
-            if not self._open:
-                raise AccountNotFound(self._account)
-            self._freed = freed
-            self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
+        try:
+            with self._transactions.writing() if write else self._transactions.reading() as connection:
+                self._now.connection, self._now.freed = connection, freed
                 yield freed
-                self._connection.execute("COMMIT")
-            except BaseException as error:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                freed.clear()
-                if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                    raise NoSpace from None
-                raise
+        except BaseException:
+            freed.clear()
+            raise
 
     def new_tag(self) -> tuple[str, float]:
         """A new ETag, never given before, and the time that goes with it."""
@@ -345,17 +333,17 @@ class Index:
             self._do("UPDATE files SET uses=uses-1 WHERE name=?", name)
             if self._one("SELECT 1 FROM files WHERE name=? AND uses<=0", name):
                 self._do("DELETE FROM files WHERE name=?", name)
-                self._freed.append(name)
+                self._now.freed.append(name)
 
     def _do(self, statement: str, *values: object) -> None:
-        self._connection.execute(statement, values)
+        self._now.connection.execute(statement, values)
 
     def _one(self, statement: str, *values: object) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
+        row: tuple[Any, ...] | None = self._now.connection.execute(statement, values).fetchone()
         return row
 
     def _all(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        return self._connection.execute(statement, values).fetchall()
+        return self._now.connection.execute(statement, values).fetchall()
 
 
 def marker_of(blob: Blob) -> str:
