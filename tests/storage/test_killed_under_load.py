@@ -1,0 +1,297 @@
+"""Blobs, tables and queues changed by many at once while the process that keeps them is killed again and again."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+
+from reddog.storage import Storage
+from reddog.storage._account import Account
+from reddog.storage._transfer import read
+
+KEY = "a" * 86 + "=="
+KILLS = 20
+# Forks a server that has everything imported already whenever a line comes in, and tells its process and ports.
+FORK = """
+import asyncio, json, os, signal, sys
+from pathlib import Path
+from aiohttp import web
+from reddog.storage import Storage
+
+async def serve():
+    storage = Storage(Path(sys.argv[1]), domains=("core.localhost",))
+    storage.ensure_account("acct", sys.argv[2], sys.argv[2])
+    storage.ensure_container("acct", "things")
+    told = {"process": os.getpid()}
+    for kind, application in storage.applications().items():
+        runner = web.AppRunner(application, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        told[kind] = runner.addresses[0][1]
+    print(json.dumps(told), flush=True)
+    await asyncio.Event().wait()
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    if os.fork() == 0:
+        asyncio.run(serve())
+"""
+
+
+class Gone(Exception):
+    """The server died; nobody knows what became of the last request."""
+
+
+class Caller:
+    """One client: a connection to each service."""
+
+    def __init__(self, ports: dict[str, int]) -> None:
+        self._connections = {
+            kind: http.client.HTTPConnection("127.0.0.1", ports[kind], timeout=30)
+            for kind in ("blob", "table", "queue")
+        }
+        types = ResourceTypes(service=True, container=True, object=True)
+        permissions = AccountSasPermissions.from_string("rwdlacup")
+        expiry = datetime.now(UTC) + timedelta(hours=1)
+        self._signature = generate_account_sas("acct", KEY, types, permissions, expiry, services="btq")
+
+    def call(
+        self, kind: str, method: str, path: str, query: str = "", body: bytes = b"", **headers: str
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer. Gone."""
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        given.setdefault("x-ms-version", "2021-08-06")
+        try:
+            connection = self._connections[kind]
+            connection.request(method, f"/acct/{path}?{query}&{self._signature}", body, given)
+            answer = connection.getresponse()
+            data = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Gone from error
+        assert answer.status < 500, (method, path, data)
+        return answer.status, data
+
+
+class Blobs:
+    """Five blobs that one client alone changes in every way; each may hold what was acknowledged or tried last."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.possible: dict[str, set[str]] = {}
+
+    def step(self, caller: Caller, choose: random.Random) -> None:
+        action = choose.choice((self.put, self.put_blocks, self.copy, self.write_page, self.delete))
+        kind = "page" if action == self.write_page else "block"
+        name = f"{kind}-{self.number}-{choose.randrange(5)}"
+        data = os.urandom(4096 if kind == "page" else choose.choice((1, 4096, 70_000, 1_500_000)))
+        value = "-" if action == self.delete else hashlib.sha256(data).hexdigest()
+        self.possible.setdefault(name, {"-"}).add(value)
+        action(caller, f"things/{name}", data)
+        self.possible[name] = {value}
+
+    def put(self, caller: Caller, path: str, data: bytes) -> None:
+        assert caller.call("blob", "PUT", path, body=data, x_ms_blob_type="BlockBlob")[0] == 201
+
+    def put_blocks(self, caller: Caller, path: str, data: bytes) -> None:
+        for block, piece in (("YQ==", data[: len(data) // 2]), ("Yg==", data[len(data) // 2 :])):
+            assert caller.call("blob", "PUT", path, f"comp=block&blockid={block}", piece or b"x")[0] == 201
+        blocks = ("YQ==", "Yg==") if len(data) > 1 else ("Yg==",)
+        shown = "".join(f"<Latest>{block}</Latest>" for block in blocks)
+        body = f"<BlockList>{shown}</BlockList>".encode()
+        assert caller.call("blob", "PUT", path, "comp=blocklist", body)[0] == 201
+
+    def copy(self, caller: Caller, path: str, data: bytes) -> None:
+        source = f"things/source-{self.number}"
+        self.put(caller, source, data)
+        url = f"http://127.0.0.1/acct/{source}?{caller._signature}"
+        assert caller.call("blob", "PUT", path, x_ms_copy_source=url)[0] == 202
+
+    def write_page(self, caller: Caller, path: str, data: bytes) -> None:
+        if caller.call("blob", "HEAD", path)[0] == 404:
+            headers = {"x_ms_blob_type": "PageBlob", "x_ms_blob_content_length": "4096"}
+            assert caller.call("blob", "PUT", path, **headers)[0] == 201
+        headers = {"x_ms_page_write": "update", "x_ms_range": "bytes=0-4095"}
+        assert caller.call("blob", "PUT", path, "comp=page", data, **headers)[0] == 201
+
+    def delete(self, caller: Caller, path: str, data: bytes) -> None:
+        assert caller.call("blob", "DELETE", path)[0] in (202, 404)
+
+    def verify(self, account: Account) -> None:
+        for name, possible in self.possible.items():
+            blob = account.find("things", name)
+            data = b"".join(read(account, blob, 0, blob.size)) if blob is not None else b""
+            is_new_page = name.startswith("page") and not any(data)  # made, and not written yet
+            found = "-" if blob is None or is_new_page else hashlib.sha256(data).hexdigest()
+            assert found in possible, name
+
+
+class Queue:
+    """What many producers and consumers of one queue know of its messages."""
+
+    def __init__(self) -> None:
+        self._gate = threading.Lock()
+        self._next = 0
+        self.put: dict[str, bool] = {}  # text -> acknowledged
+        self.deleted: dict[str, bool] = {}
+        self.got: dict[str, int] = {}
+        self.texts: dict[str, set[str]] = {}  # first text -> what an update may have made of it
+
+    def step(self, caller: Caller, choose: random.Random) -> None:
+        choose.choice((self._produce, self._produce, self._consume))(caller, choose)
+
+    def _produce(self, caller: Caller, choose: random.Random) -> None:
+        with self._gate:
+            self._next += 1
+            text = f"m{self._next}-"
+        self.put[text], self.texts[text] = False, {text}
+        padding = "x" * choose.choice((0, 0, 500, 9000))
+        body = f"<QueueMessage><MessageText>{text}{padding}</MessageText></QueueMessage>".encode()
+        assert caller.call("queue", "POST", "queue/messages", body=body)[0] == 201
+        self.put[text] = True
+
+    def _consume(self, caller: Caller, choose: random.Random) -> None:
+        query = f"numofmessages={choose.randrange(1, 5)}&visibilitytimeout=86400"
+        _, data = caller.call("queue", "GET", "queue/messages", query)
+        found = re.findall(
+            "<MessageId>(.*?)</MessageId>.*?<PopReceipt>(.*?)</PopReceipt>.*?<MessageText>(m[0-9]+-)",
+            data.decode(),
+        )
+        for _, _, text in found:
+            with self._gate:
+                self.got[text] = self.got.get(text, 0) + 1
+        for identity, receipt, text in found:
+            choose.choice((self._delete, self._delete, self._update, lambda *_: None))(
+                caller, identity, receipt, text
+            )
+
+    def _delete(self, caller: Caller, identity: str, receipt: str, text: str) -> None:
+        self.deleted[text] = False
+        path = f"queue/messages/{identity}"
+        assert caller.call("queue", "DELETE", path, f"popreceipt={quote(receipt)}")[0] == 204
+        self.deleted[text] = True
+
+    def _update(self, caller: Caller, identity: str, receipt: str, text: str) -> None:
+        new = f"{text}updated"
+        self.texts[text].add(new)
+        body = f"<QueueMessage><MessageText>{new}</MessageText></QueueMessage>".encode()
+        query = f"popreceipt={quote(receipt)}&visibilitytimeout=86400"
+        assert caller.call("queue", "PUT", f"queue/messages/{identity}", query, body)[0] == 204
+        self.texts[text] = {new}
+
+    def verify(self, account: Account) -> None:
+        sql = "SELECT text, dequeued FROM messages"
+        rows = account.queues.look(lambda queues: queues._connection.execute(sql).fetchall())
+        left = [(re.match("m[0-9]+-", text)[0], text, dequeued) for text, dequeued in rows]  # type: ignore[index]
+        names = [name for name, _, _ in left]
+        assert len(names) == len(set(names)), "a message is there twice"
+        must = {text for text, known in self.put.items() if known and text not in self.deleted}
+        assert must <= set(names), "an acknowledged message is lost"
+        gone = {text for text, known in self.deleted.items() if known}
+        assert not gone & set(names), "a deleted message is back"
+        for name, text, dequeued in left:
+            assert text.rstrip("x") in self.texts[name]
+            assert dequeued >= self.got.get(name, 0)
+        assert max(self.got.values(), default=0) <= 1, "a message was got twice while it was hidden"
+
+
+class Servers:
+    """Servers of one directory, one after the other."""
+
+    def __init__(self, root: Path) -> None:
+        arguments = [sys.executable, "-c", FORK, str(root), KEY]
+        self._process = subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def start(self) -> dict[str, int]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write("\n")
+        told: dict[str, int] = json.loads(self._process.stdout.readline())
+        return told
+
+    def end(self) -> None:
+        self._process.communicate(timeout=30)
+
+
+@pytest.fixture
+def servers(tmp_path: Path) -> Iterator[Servers]:
+    found = Servers(tmp_path / "storage")
+    yield found
+    found.end()
+
+
+@contextmanager
+def at_work(ports: dict[str, int], workers: list[Blobs | Queue], seed: int) -> Iterator[Callable[[], int]]:
+    """Let all work until the server is dead; gives how many steps have been done."""
+    done, failures = [0] * len(workers), list[BaseException]()
+
+    def work(number: int) -> None:
+        caller, choose = Caller(ports), random.Random(seed * 100 + number)
+        try:
+            while True:
+                workers[number].step(caller, choose)
+                done[number] += 1
+        except Gone:
+            pass
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(workers))]
+    for thread in threads:
+        thread.start()
+    yield lambda: min(done)
+    for thread in threads:
+        thread.join(60)
+    assert not failures, failures
+
+
+def kill(ports: dict[str, int]) -> None:
+    os.kill(ports["process"], signal.SIGKILL)
+    end = time.monotonic() + 30
+    while Path(f"/proc/{ports['process']}").exists():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.timeout(280)
+def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: Path):
+    blobs, queue = [Blobs(number) for number in range(2)], Queue()
+    workers: list[Blobs | Queue] = [*blobs, queue, queue, queue]
+    root, choose = tmp_path / "storage", random.Random()
+    for seed in range(KILLS):
+        ports = servers.start()
+        Caller(ports).call("queue", "PUT", "queue")
+        with at_work(ports, workers, seed) as steps:
+            end = time.monotonic() + 30
+            while not steps() and time.monotonic() < end:
+                time.sleep(0.01)
+            time.sleep(choose.uniform(0, 0.4))
+            kill(ports)
+        storage = Storage(root, domains=("core.localhost",))
+        account = storage.find("acct")
+        for one in (*blobs, queue):
+            one.verify(account)
+        with account.index.transaction():
+            in_use = account.index.files()
+        assert {path.name for path in (root / "acct" / "data").rglob("*") if path.is_file()} == in_use
+        storage.close()
+    assert sum(queue.put.values()) >= KILLS
+    assert sum(queue.deleted.values()) > 0
