@@ -3,90 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import json
 import os
 import random
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
 
 from reddog.storage import Storage
 from reddog.storage._account import Account
 from reddog.storage._transfer import read
+from storage_load import Caller, Gone, Servers
 
-KEY = "a" * 86 + "=="
 KILLS = 20
-# Forks a server that has everything imported already whenever a line comes in, and tells its process and ports.
-FORK = """
-import asyncio, json, os, signal, sys
-from pathlib import Path
-from aiohttp import web
-from reddog.storage import Storage
-
-async def serve():
-    storage = Storage(Path(sys.argv[1]), domains=("core.localhost",))
-    storage.ensure_account("acct", sys.argv[2], sys.argv[2])
-    storage.ensure_container("acct", "things")
-    told = {"process": os.getpid()}
-    for kind, application in storage.applications().items():
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        told[kind] = runner.addresses[0][1]
-    print(json.dumps(told), flush=True)
-    await asyncio.Event().wait()
-
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-for line in sys.stdin:
-    if os.fork() == 0:
-        asyncio.run(serve())
-"""
-
-
-class Gone(Exception):
-    """The server died; nobody knows what became of the last request."""
-
-
-class Caller:
-    """One client: a connection to each service."""
-
-    def __init__(self, ports: dict[str, int]) -> None:
-        self._connections = {
-            kind: http.client.HTTPConnection("127.0.0.1", ports[kind], timeout=30)
-            for kind in ("blob", "table", "queue")
-        }
-        types = ResourceTypes(service=True, container=True, object=True)
-        permissions = AccountSasPermissions.from_string("rwdlacup")
-        expiry = datetime.now(UTC) + timedelta(hours=1)
-        self._signature = generate_account_sas("acct", KEY, types, permissions, expiry, services="btq")
-
-    def call(
-        self, kind: str, method: str, path: str, query: str = "", body: bytes = b"", **headers: str
-    ) -> tuple[int, bytes]:
-        """Status and body of the answer. Gone."""
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        given.setdefault("x-ms-version", "2021-08-06")
-        try:
-            connection = self._connections[kind]
-            connection.request(method, f"/acct/{path}?{query}&{self._signature}", body, given)
-            answer = connection.getresponse()
-            data = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise Gone from error
-        assert answer.status < 500, (method, path, data)
-        return answer.status, data
 
 
 class Blobs:
@@ -120,8 +54,7 @@ class Blobs:
     def copy(self, caller: Caller, path: str, data: bytes) -> None:
         source = f"things/source-{self.number}"
         self.put(caller, source, data)
-        url = f"http://127.0.0.1/acct/{source}?{caller._signature}"
-        assert caller.call("blob", "PUT", path, x_ms_copy_source=url)[0] == 202
+        assert caller.call("blob", "PUT", path, x_ms_copy_source=caller.url(source))[0] == 202
 
     def write_page(self, caller: Caller, path: str, data: bytes) -> None:
         if caller.call("blob", "HEAD", path)[0] == 404:
@@ -211,26 +144,6 @@ class Queue:
         assert max(self.got.values(), default=0) <= 1, "a message was got twice while it was hidden"
 
 
-class Servers:
-    """Servers of one directory, one after the other."""
-
-    def __init__(self, root: Path) -> None:
-        arguments = [sys.executable, "-c", FORK, str(root), KEY]
-        self._process = subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-
-    def start(self) -> dict[str, int]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write("\n")
-        told: dict[str, int] = json.loads(self._process.stdout.readline())
-        return told
-
-    def end(self) -> None:
-        self._process.communicate(timeout=30)
-
-
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
     found = Servers(tmp_path / "storage")
@@ -263,14 +176,6 @@ def at_work(ports: dict[str, int], workers: list[Blobs | Queue], seed: int) -> I
     assert not failures, failures
 
 
-def kill(ports: dict[str, int]) -> None:
-    os.kill(ports["process"], signal.SIGKILL)
-    end = time.monotonic() + 30
-    while Path(f"/proc/{ports['process']}").exists():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
 @pytest.mark.timeout(280)
 def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: Path):
     blobs, queue = [Blobs(number) for number in range(2)], Queue()
@@ -284,7 +189,7 @@ def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: P
             while not steps() and time.monotonic() < end:
                 time.sleep(0.01)
             time.sleep(choose.uniform(0, 0.4))
-            kill(ports)
+            servers.kill(ports)
         storage = Storage(root, domains=("core.localhost",))
         account = storage.find("acct")
         for one in (*blobs, queue):
