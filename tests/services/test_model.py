@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from reddog.wire import DataVirtualHardDisk, ReservedIP, ReservedIPAssociation, ServiceError, only
 from services import bodies
-from services.world import IMAGE, World, leaks, opened, url
+from services.world import IMAGE, SUBSCRIPTION, World, leaks, opened, url
 
 SERVICES = st.sampled_from(["svc-a", "svc-b"])
 ACCOUNTS = st.sampled_from(["aaaa", "bbbb"])
@@ -35,6 +35,7 @@ FREE_DISKS = st.runner().flatmap(
     lambda model: likely([name for name, (_, user) in model.disks.items() if user is None], DISKS)
 )
 CREATE = "Create Virtual Machine Deployment"
+STATUS = {"started": "ReadyRole", "stopped": "StoppedVM", "deallocated": "StoppedDeallocated"}
 ENOUGH = settings(
     max_examples=60,
     stateful_step_count=30,
@@ -49,9 +50,15 @@ def likely(there: Iterable[Any], others: st.SearchStrategy[Any]) -> st.SearchStr
     return st.one_of(st.sampled_from(found), st.sampled_from(found), others) if found else others
 
 
+def machine(place: tuple[str, str]) -> dict[str, str]:
+    """The machine of a deployment, as calls name it."""
+    service, slot = place
+    return {"service": service, "deployment": slot, "role": "vm"}
+
+
 class Model(RuleBasedStateMachine):
     """Accounts and services by name; disks: account and user by name; deployments by place: their disks by LUN (None:
-    the system's); reserved IPs: user by name; images: account by name."""
+    the system's); power: of each deployment's machine; reserved IPs: user by name; images: account by name."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,8 +69,10 @@ class Model(RuleBasedStateMachine):
         self.services: set[str] = set()
         self.disks: dict[str, tuple[str, tuple[str, str] | None]] = {}
         self.deployments: dict[tuple[str, str], dict[int | None, str]] = {}
+        self.power: dict[tuple[str, str], str] = {}
         self.ips: dict[str, tuple[str, str] | None] = {}
         self.images: dict[str, str] = {}
+        self.captured: dict[str, str] = {}
         self.blobs: set[str] = set()
 
     def teardown(self) -> None:
@@ -165,8 +174,9 @@ class Model(RuleBasedStateMachine):
         query = {"comp": "media"} if media else {}
         if self.attempt(name in self.images, "Delete OS Image", image=name, query=query):
             account = self.images.pop(name)
+            blob = self.captured.pop(name, f"{account}/vhds/{name}.vhd")
             if media:
-                self.blobs.remove(f"{account}/vhds/{name}.vhd")
+                self.blobs.remove(blob)
 
     @rule(name=IPS)
     def create_ip(self, name: str) -> None:
@@ -193,21 +203,48 @@ class Model(RuleBasedStateMachine):
         if self.attempt(allowed, "Disassociate Reserved IP Address", ReservedIPAssociation(*place), ip=name):
             self.ips[name] = None
 
+    @rule(place=PLACES, action=st.sampled_from([None, "Stopped", "StoppedDeallocated"]))
+    def shut_down(self, place: tuple[str, str], action: str | None) -> None:
+        if self.attempt(
+            place in self.deployments, "Shutdown Role", bodies.shutdown(action), **machine(place)
+        ):
+            gone = action == "StoppedDeallocated" or self.power[place] == "deallocated"
+            self.power[place] = "deallocated" if gone else "stopped"
+
+    @rule(place=PLACES, again=st.booleans())
+    def start(self, place: tuple[str, str], again: bool) -> None:
+        operation, body = ("Restart Role", bodies.restart()) if again else ("Start Role", bodies.start())
+        if self.attempt(place in self.deployments, operation, body, **machine(place)):
+            self.power[place] = "started"
+
+    @rule(place=PLACES, name=IMAGES)
+    def capture(self, place: tuple[str, str], name: str) -> None:
+        """The machine goes, and its deployment with it; the system disk's copy is an image."""
+        stopped = self.power.get(place) in ("stopped", "deallocated")
+        if self.attempt(
+            stopped and name not in self.images, "Capture Role", bodies.capture_role(name), **machine(place)
+        ):
+            self.images[name] = account = self.disks[self.deployments[place][None]][0]
+            self.world.rest()
+            row = self.world.row("os_image", f"{SUBSCRIPTION}/{name}")
+            assert row is not None
+            self.captured[name] = f"{account}/vhds/{row.goal['media'][0]['blob']}"
+            self.blobs.add(self.captured[name])
+            self.forget(place, delete=False)
+
     @rule(place=PLACES, name=FREE_DISKS, lun=LUNS)
     def attach(self, place: tuple[str, str], name: str, lun: int) -> None:
-        service, slot = place
         used = self.deployments.get(place, {lun: ""})
         allowed = lun not in used and name in self.disks and self.disks[name][1] is None
         body = only(DataVirtualHardDisk, disk_name=name, lun=lun)
-        if self.attempt(allowed, "Add Data Disk", body, service=service, deployment=slot, role="vm"):
+        if self.attempt(allowed, "Add Data Disk", body, **machine(place)):
             self.deployments[place][lun] = name
             self.disks[name] = self.disks[name][0], place
 
     @rule(attached=ATTACHED, media=st.booleans())
     def detach(self, attached: tuple[tuple[str, str], int], media: bool) -> None:
         place, lun = attached
-        service, slot = place
-        values = {"service": service, "deployment": slot, "role": "vm", "lun": str(lun)}
+        values = {**machine(place), "lun": str(lun)}
         query = {"comp": "media"} if media else {}
         allowed = lun in self.deployments.get(place, {})
         if self.attempt(allowed, "Delete Data Disk", query=query, **values):
@@ -245,6 +282,7 @@ class Model(RuleBasedStateMachine):
                 self.disks[name] = account, None
             used: dict[int | None, str] = {None: name, **({1: data} if data else {})}
             self.deployments[service, slot] = used
+            self.power[service, slot] = "started"
             for one in used.values():
                 self.disks[one] = self.disks[one][0], (service, slot)
             if ip:
@@ -269,6 +307,7 @@ class Model(RuleBasedStateMachine):
             self.forget((service, slot), delete=media)
 
     def forget(self, place: tuple[str, str], *, delete: bool) -> None:
+        del self.power[place]
         for name in self.deployments.pop(place).values():
             self.free(name, delete=delete)
         self.ips = {name: None if used == place else used for name, used in self.ips.items()}
@@ -299,10 +338,11 @@ class Model(RuleBasedStateMachine):
         assert ips == self.ips
         assert {one.name for one in world.call("List OS Images")} - {IMAGE} == set(self.images)
         for (service, slot), used in self.deployments.items():
-            role = world.call("Get Role", service=service, deployment=slot, role="vm")
+            role = world.call("Get Role", **machine((service, slot)))
             shown = {one.lun or 0: one.disk_name for one in role.data_virtual_hard_disks}
             shown |= {None: role.os_virtual_hard_disk.disk_name}
             assert shown == used
+            self.check_machine((service, slot))
         for service in self.services:
             found = world.call(
                 "Get Cloud Service Properties", service=service, query={"embed-detail": "true"}
@@ -312,6 +352,18 @@ class Model(RuleBasedStateMachine):
         blobs = {f"{name}/{blob}" for name in self.accounts for blob in world.blobs(name)}
         assert blobs == self.blobs
         assert leaks(world) == []
+
+    def check_machine(self, place: tuple[str, str]) -> None:
+        """A machine that was started is booted after a moment."""
+        service, slot = place
+        power = self.power[place]
+        expected = STATUS[power], "Suspended" if power == "deallocated" else "Running"
+
+        def told() -> tuple[str, str]:
+            found = self.world.call("Get Deployment by name", service=service, deployment=slot)
+            return found.role_instance_list[0].instance_status, found.status
+
+        self.world.eventually(lambda: told() == expected)
 
 
 TestModel = Model.TestCase
