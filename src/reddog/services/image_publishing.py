@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
@@ -103,21 +104,21 @@ class ImagePublishing:
     def handlers(self) -> Mapping[str, Handler]:
         """The operations by name."""
         return {
-            "Replicate OS Image": lambda call: self._replicate(call, "os_image"),
-            "Unreplicate OS Image": lambda call: self._unreplicate(call, "os_image"),
+            "Replicate OS Image": partial(self.replicate, kind="os_image"),
+            "Unreplicate OS Image": partial(self.unreplicate, kind="os_image"),
             "Share OS Image": self.share_os_image,
-            "Share OS Image (older, synchronous)": lambda call: self._share(call, "os_image"),
-            "Replicate VM Image": lambda call: self._replicate(call, "vm_image"),
-            "Unreplicate VM Image": lambda call: self._unreplicate(call, "vm_image"),
-            "Share VM Image": lambda call: self._share(call, "vm_image"),
+            "Share OS Image (older, synchronous)": partial(self.share, kind="os_image"),
+            "Replicate VM Image": partial(self.replicate, kind="vm_image"),
+            "Unreplicate VM Image": partial(self.unreplicate, kind="vm_image"),
+            "Share VM Image": partial(self.share, kind="vm_image"),
         }
 
     def share_os_image(self, call: Call) -> Reply:
-        """Share OS Image; the answer's `false` says nothing, as in the real service."""
-        self._share(call, "os_image")
+        """Let every subscription have an image, as Share VM Image does; the answer's `false` says nothing."""
+        self.share(call, kind="os_image")
         return Reply(SerializedBoolean(False))
 
-    def _replicate(self, call: Call, kind: str) -> Reply:
+    def replicate(self, call: Call, *, kind: str) -> Reply:
         """Have an image in these locations, and in no others; returns its published name.
 
         :raises ServiceError: 400; a location, the offer, the SKU or the version is not valid. 409; another image of
@@ -133,7 +134,7 @@ class ImagePublishing:
 
         return Reply(SerializedString(_rules.accept(self._engine, call, change)))
 
-    def _unreplicate(self, call: Call, kind: str) -> Reply:
+    def unreplicate(self, call: Call, *, kind: str) -> Reply:
         """Withdraw an image from all locations, and so from other subscriptions; the owner keeps it."""
 
         def change(tx: Tx) -> None:
@@ -143,7 +144,7 @@ class ImagePublishing:
         _rules.accept(self._engine, call, change)
         return Reply()
 
-    def _share(self, call: Call, kind: str) -> Reply:
+    def share(self, call: Call, *, kind: str) -> Reply:
         """Let every subscription have an image (Public), those of MSDN, which are none here, or the owner alone.
 
         :raises ServiceError: 400; there is no such permission, or the image has not been replicated.
