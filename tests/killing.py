@@ -12,6 +12,9 @@ checkpoint is reached:
 
 For n = 0, 1, 2 ... a fresh directory is used: the scenario is killed at its n-th checkpoint, run again to its
 end, and verified, until a run gets through without being killed.
+
+Between two checkpoints of the engine lie a step's own effects. A scenario that calls `watch_effects` has a
+checkpoint before each of those, too, and `sample` kills it at some of them.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ Checkpoint = Callable[[str], None]
 Scenario = Callable[[Path, Checkpoint], None]
 
 LIMIT = 60.0
+TRACE = "trace.txt"
 
 
 class Killer:
@@ -90,7 +94,7 @@ def matrix(scenario: Scenario, verify: Callable[[Path], None], directory: Path) 
     while True:
         place = directory / f"kill-{n}"
         place.mkdir(parents=True)
-        trace = place / "trace.txt"
+        trace = place / TRACE
         killed = not run(scenario, place, Killer(n, trace))
         if killed:
             assert run(scenario, place, Killer(None, trace)), "the restart was killed by somebody else"
@@ -103,6 +107,51 @@ def matrix(scenario: Scenario, verify: Callable[[Path], None], directory: Path) 
         if not killed:
             return n
         n += 1
+
+
+def sample(scenario: Scenario, verify: Callable[[Path], None], directory: Path, *, kills: int) -> int:
+    """Kill the scenario at so many of its checkpoints, spread over all of them; returns how many there were."""
+    whole = directory / "whole"
+    whole.mkdir(parents=True)
+    trace = whole / TRACE
+    assert run(scenario, whole, Killer(None, trace))
+    verify(whole)
+    passed = trace.read_text().split("\n")[:-1]
+    stride = max(1.0, len(passed) / kills)
+    first = random.random() * stride
+    for n in {int(first + number * stride) for number in range(kills)}:
+        place = directory / f"kill-{n}"
+        place.mkdir()
+        run(scenario, place, Killer(n))
+        assert run(scenario, place, Killer(None))
+        try:
+            verify(place)
+        except AssertionError as error:
+            raise AssertionError(f"killed at effect {n} of {passed}: {error}") from error
+        shutil.rmtree(place)
+    return len(passed)
+
+
+def watch_effects(directory: Path, checkpoint: Checkpoint) -> None:
+    """From now on, call `checkpoint` before every change of a file or directory below `directory`.
+
+    Only for a process that is to be killed: what Python's audit hooks tell cannot be switched off again.
+    """
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if _is_effect(event, arguments, str(directory)):
+            checkpoint(f"{event} {Path(str(arguments[0])).name}")
+
+    sys.addaudithook(watch)
+
+
+def _is_effect(event: str, arguments: tuple[object, ...], directory: str) -> bool:
+    if event == "open":
+        path, _, flags = arguments
+        changes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
+        return bool(changes) and str(path).startswith(directory) and not str(path).endswith(TRACE)
+    changing = event in ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate")
+    return changing and (str(arguments[0]).startswith(directory) or not str(arguments[0]).startswith("/"))
 
 
 def soak(

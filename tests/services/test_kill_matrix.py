@@ -7,8 +7,8 @@ import json
 import random
 import re
 import shutil
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from certificates import make_client
 from reddog import wire
 from reddog.fabric.simulated import SimulatedDriver
 from reddog.sparse import copy_sparse
+from reddog.storage._index import Index
 from reddog.wire import ServiceError
 from services import bodies
 from services.world import KINDS, World, leaks, opened, url
 
 OPERATION = "b" * 32
+INSIDE = 5  # kills inside the steps of each operation
 RANDOM = ("primary", "secondary", "private_id", "id")
 Summary = dict[str, Any]
 Step = Callable[[World], object]
@@ -389,8 +391,38 @@ def look(directory: Path) -> tuple[str, Summary, list[str]]:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_killed_operation_ends_as_if_it_had_not_been_killed(name: str, tmp_path: Path) -> None:
-    case = CASES[name]
+def test_an_operation_killed_between_two_steps_ends_as_if_it_had_not_been(name: str, tmp_path: Path) -> None:
+    with prepared(CASES[name], tmp_path) as (scenario, verify, seen):
+        assert killing.matrix(scenario, verify, tmp_path) >= 2
+    assert all(found == seen[-1] for found in seen)  # the last one was not killed
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operation_killed_inside_a_step_ends_as_if_it_had_not_been(name: str, tmp_path: Path) -> None:
+    """At some of the changes of files and of accounts' indexes; at others the next time."""
+    with prepared(CASES[name], tmp_path) as (plain, verify, seen):
+
+        def scenario(directory: Path, checkpoint: killing.Checkpoint) -> None:
+            def watched() -> None:
+                killing.watch_effects(directory, checkpoint)
+                transaction = Index.transaction
+
+                def counted(index: Index, *, write: bool = False) -> AbstractContextManager[list[str]]:
+                    if write:
+                        checkpoint("index")
+                    return transaction(index, write=write)
+
+                Index.transaction = counted  # type: ignore[method-assign]
+
+            plain(directory, lambda name: None, watched)
+
+        killing.sample(scenario, verify, tmp_path, kills=INSIDE)
+    assert all(found == seen[0] for found in seen)
+
+
+@contextmanager
+def prepared(case: Case, tmp_path: Path) -> Iterator[tuple[Any, Callable[[Path], None], list[Summary]]]:
+    """The scenario of a case, how it must end, and the list of what each run left."""
     body = case.body(tmp_path)
     before = tmp_path / "before"
     with opened(before) as world:
@@ -400,9 +432,12 @@ def test_a_killed_operation_ends_as_if_it_had_not_been_killed(name: str, tmp_pat
         assert leaks(world) == []
     expected = (set(old) - set(case.gone)) | set(case.made)
 
-    def scenario(directory: Path, checkpoint: killing.Checkpoint) -> None:
+    def scenario(
+        directory: Path, checkpoint: killing.Checkpoint, ready: Callable[[], None] = lambda: None
+    ) -> None:
         if not (directory / "data").exists():
             copy(before, directory)
+        ready()
         perform(case, body, directory, checkpoint)
 
     seen: list[Summary] = []
@@ -416,8 +451,7 @@ def test_a_killed_operation_ends_as_if_it_had_not_been_killed(name: str, tmp_pat
         }
         seen.append(found)
 
-    assert killing.matrix(scenario, verify, tmp_path) >= 2
-    assert all(found == seen[-1] for found in seen)  # the last one was not killed
+    yield scenario, verify, seen
 
 
 def _copy_sparse(source: str, target: str) -> None:
