@@ -10,7 +10,7 @@ from reddog.cli._output import CommandError, ExitCode
 KEPT = ("images", "reddog.toml")  # what a reset leaves: built images, and the user's own settings
 STATE = (
     *("cloud.db", "cloud.db-shm", "cloud.db-wal", "lock", "logs", "machines", "pki", "ports.json"),
-    *("power-cycles", "running.json", "storage", "known_hosts"),
+    *("power-cycles", "roles", "running.json", "storage", "known_hosts"),
 )
 
 

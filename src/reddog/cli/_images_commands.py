@@ -31,7 +31,7 @@ def ensure_platform_image(settings: Settings) -> None:
 
     try:
         there = images.catalogue(settings.images_dir)
-        if any(image.bootable or settings.fabric == "simulated" for image in there):
+        if any(image.runs_roles or settings.fabric == "simulated" for image in there):
             return
         if settings.fabric == "simulated":
             images.build_blank(settings.images_dir)

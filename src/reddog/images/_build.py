@@ -63,6 +63,7 @@ def _build(target_dir: Path, work: Path, packages: list[Path], progress: Progres
         published=datetime.now(UTC),
         size=size,
         path=target_dir / f"{TINY_NAME}.vhd",
+        runs_roles=True,
     )
     publish(draft, info)
     return info

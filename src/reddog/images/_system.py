@@ -30,7 +30,7 @@ _EARLY_APPLETS = (
 )
 _SCRIPTS = (
     *("boot", "halt", "network", "lease", "grow-root", "provision", "host-keys", "ssh-server"),
-    *("report-ready", "power-button"),
+    *("report-ready", "power-button", "role-install", "role"),
 )
 _PAM = "auth required pam_unix.so\naccount required pam_permit.so\nsession required pam_permit.so\n"
 _ETC: Mapping[str, tuple[str, int]] = {
