@@ -223,6 +223,17 @@ def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, name: str, damage
     context.load_cert_chain(authority.server_certificate)
 
 
+def test_a_server_s_certificate_with_another_key_is_made_again(tmp_path: Path) -> None:
+    authority = pki.Authority(tmp_path, hosts=HOSTS)
+    server = authority.server_certificate
+    before = server.read_bytes()
+    foreign = pki.Authority(tmp_path / "other", hosts=HOSTS).server_certificate.read_bytes()
+    begin = b"-----BEGIN CERTIFICATE-----"
+    server.write_bytes(foreign.partition(begin)[0] + begin + before.partition(begin)[2])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.Authority(tmp_path, hosts=HOSTS).server_certificate)
+
+
 def kept(directory: Path) -> pki.Certificate:
     return pki.keep_management_certificate(
         directory / "admin.pem", directory / "admin.cer", common_name="admin"

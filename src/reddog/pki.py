@@ -158,12 +158,13 @@ class Authority:
     def _has_server(self) -> bool:
         try:
             certificate, authority = _load(self.server_certificate), _load(self.ca_certificate)
-            _load_key(self.server_certificate)
+            key = _load_key(self.server_certificate)
             certificate.verify_directly_issued_by(authority)
             names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except Exception:  # noqa: BLE001 - whatever is wrong with it, a new one is made
             return False
-        return _is_fresh(certificate) and names == _alternative_names(self._hosts)
+        matches = certificate.public_key() == key.public_key() and names == _alternative_names(self._hosts)
+        return matches and _is_fresh(certificate)
 
     def _make_authority(self) -> None:
         key = _new_key()
@@ -331,7 +332,8 @@ def _load(path: Path) -> x509.Certificate:
 
 
 def _load_key(path: Path) -> rsa.RSAPrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), None)
+    # what is checked is that it belongs to its certificate; proving its primes is what makes a start slow
+    key = serialization.load_pem_private_key(path.read_bytes(), None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise ValueError("not an RSA key")
     return key
