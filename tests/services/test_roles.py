@@ -60,7 +60,7 @@ def several(kind: type, *names: str, **values: Any) -> Any:
 def test_a_stopped_machine_keeps_its_place_and_starts_again(vm: World) -> None:
     vm.do("Shutdown Role", bodies.shutdown(), **ROLE)
     assert status(vm) == ("StoppedVM", "Stopped")
-    assert instance(vm).ip_address == "10.0.2.15"
+    assert (instance(vm).ip_address or "").startswith("10.")
     assert deployment(vm).status == "Running"
     assert len(deployment(vm).virtual_ips) == 1
     vm.do("Start Role", bodies.start(), **ROLE)
@@ -346,11 +346,11 @@ def test_an_image_is_not_deleted_while_a_machine_is_made_of_it(vm: World) -> Non
     vm.do("Delete Deployment by name", service="two", deployment="dep")
 
 
-def test_a_load_balanced_set_of_two_roles_is_refused_by_name(place: World) -> None:
-    def role(name: str) -> wire.PersistentVMRole:
-        shared = bodies.endpoint("web", 8080, 80, load_balanced_endpoint_set_name="web")
-        return bodies.role(name, network=bodies.network(shared))
-
-    place.do("Create Virtual Machine Deployment", bodies.deployment(role("one")), service="svc")
-    code, message = place.fails("Add Role", role("two"), service="svc", deployment="dep")
-    assert (code, "Load-balanced" in message) == ("NotImplemented", True)
+def test_a_changed_local_port_keeps_the_public_one(vm: World) -> None:
+    before = instance(vm).instance_endpoints[0]
+    body = wire.only(wire.PersistentVMRole, role_name="vm")
+    changed = bodies.endpoint("renamed", before.public_port, 2222)
+    body.configuration_sets = wire.ConfigurationSets([bodies.network(changed)])
+    vm.do("Update Role", body, **ROLE)
+    (after,) = instance(vm).instance_endpoints
+    assert (after.public_port, after.local_port) == (before.public_port, "2222")

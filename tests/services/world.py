@@ -325,14 +325,15 @@ def _wrong_machines(world: World, rows: Rows) -> Iterator[str]:
         yield f"running are {running}, instances are {instances}"
     if sorted(expected) != world.driver.list():
         yield f"machines {world.driver.list()}, not {sorted(expected)}"
-    places = [
-        (forward.address, forward.port, forward.protocol)
-        for machine in world.driver.list()
-        for forward in world.driver.spec(machine).forwards
-        if forward.probe is None
-    ]
-    if len(set(places)) != len(places):
-        yield f"ports are used twice: {places}"
+    specs = [world.driver.spec(machine) for machine in world.driver.list()]
+    forwards = [forward for spec in specs for forward in spec.forwards]
+    alone = [(one.address, one.port, one.protocol) for one in forwards if one.probe is None]
+    shared = {(one.address, one.port, one.protocol) for one in forwards if one.probe is not None}
+    if len({*alone, *shared}) != len(alone) + len(shared):
+        yield f"ports are used twice: {alone}, {shared}"
+    seats = [(spec.network.id, spec.network.address) for spec in specs if spec.network]
+    if len(set(seats)) != len(specs):
+        yield f"addresses are used twice, or a machine has none: {seats}"
 
 
 def _wrong_addresses(rows: Rows) -> Iterator[str]:

@@ -50,7 +50,8 @@ class Forward:
 
     probe: None for an endpoint of this machine alone. Forwards of several machines of one network that have
     the same protocol, address and port and a probe form a load-balanced set: new connections are spread over
-    those machines whose probe succeeds.
+    those machines whose probe succeeds. distribution: `sourceIP` has one client's connections go to one of
+    them, for as long as the same ones can take any.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Forward:
     port: int
     guest_port: int
     probe: Probe | None = None
+    distribution: Literal["", "sourceIP"] = ""
 
 
 @dataclass(frozen=True)

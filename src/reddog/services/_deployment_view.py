@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from reddog.engine import Reader, Resource
 from reddog.fabric import ComputeDriver, MachineState
-from reddog.services import _media, _rules, _virtual_ips, disks, resource_extensions
+from reddog.services import _media, _private_networks, _rules, _virtual_ips, disks, resource_extensions
 from reddog.services._role_reconciler import machine_id
 from reddog.wire import (
     ConfigurationSet,
@@ -20,6 +20,7 @@ from reddog.wire import (
     GuestAgentStatus,
     InstanceEndpoint,
     InstanceEndpoints,
+    LoadBalancerProbe,
     LoadBalancers,
     OSVirtualHardDisk,
     PersistentVMRole,
@@ -33,7 +34,6 @@ from reddog.wire import (
     only,
 )
 
-GUEST_ADDRESS = "10.0.2.15"  # every machine's own, behind its virtual IP
 _MOVING = {"stopping": ("StoppingVM", "Stopping"), "starting": ("StartingVM", "Starting")}
 _ENDED = {
     "guest-shutdown": "The guest has shut itself down.",
@@ -86,7 +86,7 @@ class DeploymentView:
             extended_properties={},
             virtual_ips=VirtualIPs([_virtual_ip(goal, address)] if keeps_address and address else []),
             reserved_ip_name=goal.get("reserved_ip"),
-            internal_dns_suffix=f"{goal['service']}.d1.internal.cloudapp.net",
+            internal_dns_suffix=_private_networks.domain_of(row),
             load_balancers=LoadBalancers(),
         )
 
@@ -114,7 +114,7 @@ class DeploymentView:
             instance_size=None if deallocated else role.goal["size"],
             instance_state_details=None if deallocated else details,
             instance_error_code="VM-AzureInternalError" if failed else None,
-            ip_address=None if deallocated else GUEST_ADDRESS,
+            ip_address=None if deallocated else role.goal["address"],
             instance_endpoints=None if deallocated else _instance_endpoints(role, address),
             power_state=power,
             host_name=seen.host_name or role.goal["host_name"],
@@ -236,15 +236,29 @@ def _network(goal: Mapping[str, Any], address: str | None) -> list[Configuration
     if goal["network"] is None:
         return []
     network = decode(ConfigurationSet, goal["network"].encode())
-    ports = {endpoint["name"]: endpoint["port"] for endpoint in goal["endpoints"]}
+    known = {endpoint["name"]: endpoint for endpoint in goal["endpoints"]}
     for endpoint in network.input_endpoints or ():
-        endpoint.port = str(ports.get(endpoint.name or "", endpoint.port))
+        endpoint.port = str(known[endpoint.name]["port"])
+        endpoint.load_balancer_probe = _probe(known[endpoint.name].get("probe"))
         endpoint.load_balanced_endpoint_set_name = endpoint.load_balanced_endpoint_set_name or None
         endpoint.vip = address
     network.configuration_set_type = "NetworkConfiguration"
     network.role_type = None
     network.input_endpoints = network.input_endpoints or None
     return [network]
+
+
+def _probe(probe: Mapping[str, Any] | None) -> LoadBalancerProbe | None:
+    if probe is None:
+        return None
+    return only(
+        LoadBalancerProbe,
+        path=probe["path"],
+        port=str(probe["port"]),
+        protocol=probe["protocol"],
+        interval_in_seconds=probe["interval"],
+        timeout_in_seconds=probe["timeout"],
+    )
 
 
 def _system_disk(one: Mapping[str, Any], disk: Resource | None, os: str) -> OSVirtualHardDisk:

@@ -11,7 +11,7 @@ from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resour
 from reddog.fabric import ComputeDriver, Forward, MachineSpec, MachineState, Network, Probe
 from reddog.fabric.ports import can_bind
 from reddog.packages import PackageError
-from reddog.services import _upgrade, _virtual_ips
+from reddog.services import _private_networks, _upgrade, _virtual_ips
 from reddog.services._instance_settings import Instance, settings_files
 from reddog.services._machine_errors import machine_errors
 from reddog.services._package_files import PackageFiles
@@ -20,7 +20,6 @@ from reddog.wire import errors
 KIND = "role_instance"
 PACKAGE_KIND = "package"
 GUEST_ADDRESS = "10.0.2.15"  # every machine's own, where there are no private networks
-FIRST_ADDRESS, LAST_ADDRESS = 4, 254  # of the hosts in a deployment's private network
 GRACE = 60.0  # seconds for a guest to shut down by itself
 PROBE_INTERVAL, PROBE_TIMEOUT = 2.0, 5.0  # seconds; of endpoints without a probe of their own
 OWN_PROBE_INTERVAL, OWN_PROBE_TIMEOUT = (
@@ -213,9 +212,19 @@ class InstanceReconciler(Reconciler):
             self._driver.restart(machine)
             ctx.checkpoint("machine restarted")
             ctx.patch_state(reboots=row.goal["reboots"])
-        elif row.state.get("endpoints") != _asked(row, found, self._shares_ports):
+        self._match_network(row, ctx, found)
+        if row.state.get("endpoints") != _asked(row, found, self._shares_ports):
             return self._move_endpoints(row, ctx, found)
         return Converged()
+
+    def _match_network(self, row: Resource, ctx: Context, found: _World) -> None:
+        """Tell a running machine's network of other DNS servers."""
+        network = self._network(row, found)
+        told = network and _private_networks.as_state(network)
+        if network is not None and told != row.state.get("network"):
+            self._driver.set_network(machine_id(row), network)
+            ctx.checkpoint("network changed")
+            ctx.patch_state(network=told)
 
     def _start(self, row: Resource, ctx: Context, found: _World) -> Converged | Retry:
         forwards = self._forwards(row, ctx, found)
@@ -225,6 +234,7 @@ class InstanceReconciler(Reconciler):
         self._ensure_disk(row)
         self._files.write_settings(machine, settings_files(applied, self._identity(row, found)))
         ctx.checkpoint("settings written")
+        network = self._network(row, found)
         system, data = self._files.disks(machine, applied["package"], applied["name"])
         self._driver.start(
             MachineSpec(
@@ -235,12 +245,13 @@ class InstanceReconciler(Reconciler):
                 os_disk=system,
                 data_disks=data,
                 forwards=forwards,
-                network=self._network(row, found),
+                network=network,
             )
         )
         ctx.checkpoint("machine started")
         asked = _asked(row, found, self._shares_ports)
-        ctx.patch_state(boot_id=self._boot_id, reboots=row.goal["reboots"], endpoints=asked)
+        told = network and _private_networks.as_state(network)
+        ctx.patch_state(boot_id=self._boot_id, reboots=row.goal["reboots"], endpoints=asked, network=told)
         return Converged()
 
     def _move_endpoints(self, row: Resource, ctx: Context, found: _World) -> Converged | Retry:
@@ -297,8 +308,7 @@ class InstanceReconciler(Reconciler):
         deployment = found.deployment
         if not self._shares_ports or deployment is None:
             return None
-        domain = f"{deployment.goal['service']}.d1.internal.cloudapp.net"
-        return Network(f"dep-{deployment.uid}", row.goal["address"], name_of(row), domain)
+        return _private_networks.place(deployment, row.goal["address"], name_of(row))
 
     def _forwards(self, row: Resource, ctx: Context, found: _World) -> tuple[Forward, ...] | None:
         """The machine's endpoints on the deployment's address; None while another instance still has one of them.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from reddog.engine import Engine, Resource
 from reddog.services import _media, _provisioning, _rules, disks, resource_extensions, vm_images
+from reddog.services._endpoints import network_goal
 from reddog.services._media import MediaLinks
 from reddog.services.os_images import ImageSource, OSImagesService, system
 from reddog.services.role_sizes import require_size
@@ -19,14 +20,10 @@ from reddog.wire import (
     ConfigurationSet,
     LinuxConfigurationSet,
     WindowsConfigurationSet,
-    encode,
     errors,
 )
 
 _ROLE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_])?")
-_DYNAMIC_PORTS = range(49152, 65536)
-PROTOCOLS = ("tcp", "udp")
-IDLE_TIMEOUTS = range(4, 31)  # minutes
 
 
 @dataclass(frozen=True)
@@ -317,14 +314,6 @@ def size_goal(name: str) -> dict[str, Any]:
     return {"size": size.name, "cores": size.cores, "memory_mb": size.memory_in_mb}
 
 
-def network_goal(network: ConfigurationSet | None) -> dict[str, Any]:
-    """The part of a role's goal that its network configuration decides. BadRequest: an endpoint is not valid."""
-    return {
-        "network": encode(network).decode() if network is not None else None,
-        "endpoints": list(_endpoints(network)),
-    }
-
-
 def configuration_sets(role: Any) -> tuple[ConfigurationSet | None, Any]:
     """The network configuration and the provisioning configuration, where given."""
     network, provisioning = None, None
@@ -334,44 +323,6 @@ def configuration_sets(role: Any) -> tuple[ConfigurationSet | None, Any]:
         else:
             network = one
     return network, provisioning
-
-
-def _endpoints(network: ConfigurationSet | None) -> Iterator[dict[str, Any]]:
-    given = (network.input_endpoints if network is not None else None) or ()
-    names = [endpoint.name for endpoint in given]
-    taken = {_port(endpoint.port) for endpoint in given if endpoint.port}
-    if len(set(names)) != len(names):
-        raise errors.A_PARAMETER_WAS_INCORRECT()
-    for endpoint in given:
-        protocol = (endpoint.protocol or "").lower()
-        if protocol not in PROTOCOLS or not endpoint.name:
-            raise errors.A_PARAMETER_WAS_INCORRECT()
-        if endpoint.idle_timeout_in_minutes not in (None, *IDLE_TIMEOUTS):
-            raise errors.INVALID_ELEMENT(element="IdleTimeoutInMinutes", expected="4 to 30")
-        port = _port(endpoint.port) if endpoint.port else _free(taken)
-        taken.add(port)
-        yield {
-            "name": endpoint.name,
-            "protocol": protocol,
-            "port": port,
-            "local_port": _port(endpoint.local_port),
-            "set": endpoint.load_balanced_endpoint_set_name or None,
-            "idle_timeout": endpoint.idle_timeout_in_minutes,
-        }
-
-
-def _free(taken: set[int]) -> int:
-    return random.choice([port for port in _DYNAMIC_PORTS if port not in taken])  # noqa: S311 - no secret
-
-
-def _port(value: Any) -> int:
-    try:
-        port = int(value)
-    except (TypeError, ValueError):
-        port = 0
-    if not 1 <= port <= 65535:
-        raise errors.A_PARAMETER_WAS_INCORRECT()
-    return port
 
 
 def _resized(gib: int | None, size: int) -> int:

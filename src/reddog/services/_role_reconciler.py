@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import base64
-import logging
-import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
-from reddog.fabric import ComputeDriver, Disk, Forward, MachineSpec, MachineState
-from reddog.fabric.ports import can_bind
-from reddog.services import _media, _virtual_ips, disks
+from reddog.fabric import ComputeDriver, Disk, MachineSpec, MachineState
+from reddog.services import _endpoints, _media, _private_networks, _virtual_ips, disks
+from reddog.services._endpoints import EndpointPorts
 from reddog.services._machine_errors import machine_errors
 from reddog.storage import Storage
-from reddog.wire import errors
 
 KIND = "role"
 GRACE = 60.0  # seconds for a guest to shut down by itself
 LONGEST_WAIT = 180.0  # seconds for a started guest to report ready before the operation ends without it
 READY_POLL = 0.25
-log = logging.getLogger("reddog.services")
 
 
 def machine_id(role: Resource) -> str:
@@ -46,7 +42,7 @@ class RoleReconciler(Reconciler):
         self._driver = driver
         self._boot_id = boot_id
         self._keys: dict[str, str] = {}
-        self._gate = threading.Lock()
+        self._endpoints = EndpointPorts(lambda role: driver.observe(machine_id(role)).power == "running")
 
     def follow(self, engine: Engine) -> None:
         """Have the engine look at a role whenever its machine changes."""
@@ -113,6 +109,7 @@ class RoleReconciler(Reconciler):
             return self._start(row, ctx, seen)
         if seen.power == "running":
             self._match_disks(row, ctx)
+            self._match_network(row, ctx)
             self._match_endpoints(row, ctx)
         if row.goal.get("wait_ready") and _is_booting(seen):
             return Retry(READY_POLL)
@@ -140,19 +137,30 @@ class RoleReconciler(Reconciler):
             starts=row.goal["starts"],
             rebuilds=rebuilds,
             data_disks=_data_disks(row),
-            endpoints=_asked(row, found.address),
+            endpoints=_endpoints.asked(row, found.address),
+            network=_private_networks.as_state(found.network),
         )
         return Retry(READY_POLL)
 
     def _match_endpoints(self, row: Resource, ctx: Context) -> None:
         """Open and close endpoints of a running machine, so that it has those of its goal."""
         found = ctx.read(lambda reader: _World(reader, row))
-        asked = _asked(row, found.address)
+        asked = _endpoints.asked(row, found.address)
         if asked == row.state.get("endpoints", []):
             return
-        self._driver.set_forwards(machine_id(row), self._forwards(row, ctx, found, running=True))
+        self._driver.set_forwards(machine_id(row), self._endpoints.forwards(row, ctx, running=True))
         ctx.checkpoint("endpoints changed")
         ctx.patch_state(endpoints=asked)
+
+    def _match_network(self, row: Resource, ctx: Context) -> None:
+        """Tell a running machine's network of another host name or other DNS servers."""
+        network = ctx.read(lambda reader: _World(reader, row)).network
+        told = _private_networks.as_state(network)
+        if told == row.state.get("network"):
+            return
+        self._driver.set_network(machine_id(row), network)
+        ctx.checkpoint("network changed")
+        ctx.patch_state(network=told)
 
     def _match_disks(self, row: Resource, ctx: Context) -> None:
         """Attach and detach data disks of a running machine, so that it has those of its goal."""
@@ -191,8 +199,9 @@ class RoleReconciler(Reconciler):
             memory_mb=goal["memory_mb"],
             os_disk=system,
             data_disks=tuple(data),
-            forwards=self._forwards(row, ctx, found, running=running),
+            forwards=self._endpoints.forwards(row, ctx, running=running),
             provisioning=base64.b64decode(document) if document else None,
+            network=found.network,
         )
 
     def _disk(self, one: Mapping[str, Any], disk: Resource) -> Disk:
@@ -200,72 +209,19 @@ class RoleReconciler(Reconciler):
         path, size = _media.disk_file(self._storage, {**goal, "media": goal["media"][0]})
         return Disk(path, size, one["lun"])
 
-    def _forwards(self, row: Resource, ctx: Context, found: _World, *, running: bool) -> tuple[Forward, ...]:
-        """The machine's endpoints on the deployment's address.
-
-        A port that cannot be had there (a privileged one, or one that a program of the host occupies) is
-        replaced by a free one, which the role instance's endpoint then tells.
-        """
-        for port in found.doubly_used:
-            raise errors.PORT_IN_USE(port=port)
-        if found.balanced:
-            raise errors.NOT_SUPPORTED(operation="Load-balanced endpoint sets of several roles")
-        if found.address is None:
-            raise errors.NO_VIRTUAL_IP()
-        before = {entry[0]: entry for entry in row.state.get("endpoints", [])}
-        known: dict[str, int] = row.state.get("ports", {})
-        chosen: dict[str, int] = {}
-        asked = _asked(row, found.address)
-        forwards = []
-        with self._gate:  # two roles of one deployment must not choose the same port
-            for endpoint, entry in zip(row.goal["endpoints"], asked, strict=True):
-                name, protocol = endpoint["name"], endpoint["protocol"]
-                same = before.get(name) == entry
-                port = known[name] if same and name in known else endpoint["port"]
-                if not (running and same) and not can_bind(found.address, port, protocol):
-                    port = _virtual_ips.free_port(found.address, protocol)
-                    log.warning(
-                        "endpoint %s of role %s: port %s cannot be had on %s; %s is used instead",
-                        *(name, row.key, endpoint["port"], found.address, port),
-                    )
-                chosen[name] = port
-                forwards.append(Forward(name, protocol, found.address, port, endpoint["local_port"]))
-            ctx.patch_state(ports=chosen)
-        return tuple(forwards)
-
 
 class _World:
-    """What a role's machine is made of: its disks, its deployment's address and the ports used there."""
+    """What a role's machine is made of: its disks, its deployment's address, and its place in the network there."""
 
     def __init__(self, reader: Reader, role: Resource) -> None:
         names = (disk["name"] for disk in role.goal["disks"])
         rows = [disks.require(reader, role.subscription, name) for name in names]
         self.disks = {row.goal["name"].lower(): row for row in rows}
         self.address = _virtual_ips.address_of(reader, role.parent or "")
-        self.doubly_used, self.balanced = _shared_ports(reader.list(KIND, parent=role.parent))
-
-
-def _shared_ports(roles: list[Resource]) -> tuple[list[int], list[int]]:
-    """Public ports that two endpoints of a deployment want: by mistake, and as a load-balanced set."""
-    seen: dict[tuple[int, str], str | None] = {}
-    double: list[int] = []
-    balanced: list[int] = []
-    for role in roles:
-        for endpoint in role.goal["endpoints"] if role.present else ():
-            place = endpoint["port"], endpoint["protocol"]
-            if place in seen:
-                same_set = endpoint["set"] is not None and seen[place] == endpoint["set"]
-                (balanced if same_set else double).append(endpoint["port"])
-            seen[place] = endpoint["set"]
-    return double, balanced
-
-
-def _asked(row: Resource, address: str | None) -> list[list[Any]]:
-    """What a role's endpoints are to be: name, protocol, public port, guest's port, address."""
-    return [
-        [one["name"], one["protocol"], one["port"], one["local_port"], address]
-        for one in row.goal["endpoints"]
-    ]
+        deployment = reader.get("deployment", role.parent or "")
+        assert deployment is not None
+        name = role.goal["host_name"] or role.goal["name"]
+        self.network = _private_networks.place(deployment, role.goal["address"], name)
 
 
 def _data_disks(row: Resource) -> dict[str, str]:

@@ -7,7 +7,16 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from reddog.engine import Engine, Reader, Ref, Resource, Tx
-from reddog.services import _media, _rules, _upgrade, _virtual_ips, disks, reserved_ips, virtual_networks
+from reddog.services import (
+    _media,
+    _private_networks,
+    _rules,
+    _upgrade,
+    _virtual_ips,
+    disks,
+    reserved_ips,
+    virtual_networks,
+)
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._package_view import PackageView
@@ -53,7 +62,7 @@ def insert_role(tx: Tx, plan: RolePlan, place: Place, deployment_key: str) -> Re
         key,
         subscription=place.subscription,
         parent=deployment_key,
-        goal=plan.goal,
+        goal={**plan.goal, "address": _private_networks.allocate(tx, deployment_key)},
         state={"provisioning": provisioning},
         taken=errors.ROLE_EXISTS(name=plan.name),
         after=after,

@@ -8,9 +8,8 @@ from itertools import count, islice
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _rules, _upgrade, _virtual_ips, deployments, reserved_ips
+from reddog.services import _private_networks, _rules, _upgrade, _virtual_ips, deployments, reserved_ips
 from reddog.services._call import Call, Handler, Reply
-from reddog.services._instance_reconciler import FIRST_ADDRESS, LAST_ADDRESS
 from reddog.services._instance_reconciler import KIND as INSTANCE
 from reddog.services._instance_reconciler import PACKAGE_KIND as PACKAGE
 from reddog.services._package_plan import (
@@ -23,7 +22,6 @@ from reddog.services._package_plan import (
 from reddog.services.quotas import Quotas
 from reddog.wire import errors
 
-NETWORK = "10.0.0"  # the private network of every deployment
 STATUSES = {"running": True, "suspended": False}
 
 
@@ -338,19 +336,9 @@ def _fit_instances(tx: Tx, row: Resource) -> None:
             _add_instance(tx, row, name, index, plan["package"])
 
 
-def _free_address(tx: Tx, row: Resource) -> str:
-    """An address of the deployment's private network that no other instance has."""
-    taken = {one.goal["address"] for one in tx.list(INSTANCE, parent=row.key)}
-    hosts = range(FIRST_ADDRESS, LAST_ADDRESS + 1)
-    found = next((address for host in hosts if (address := f"{NETWORK}.{host}") not in taken), None)
-    if found is None:
-        raise errors.TOO_MANY_INSTANCES(limit=len(hosts))
-    return found
-
-
 def _add_instance(tx: Tx, row: Resource, role: str, index: int, package: str) -> None:
     goal = {
-        "address": _free_address(tx, row),
+        "address": _private_networks.allocate(tx, row.key),
         "role": role,
         "index": index,
         "upgrade_domain": index % row.goal["current"]["upgrade_domains"],

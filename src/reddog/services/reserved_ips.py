@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _rules, _virtual_ips
+from reddog.services import _private_networks, _rules, _virtual_ips
 from reddog.services._call import Call, Handler, Reply
 from reddog.services.locations import require_location
 from reddog.services.quotas import Quotas
@@ -130,7 +130,7 @@ class ReservedIPs:
             deployment = _deployment(tx, call)
             if deployment.goal.get("reserved_ip"):
                 raise errors.RESERVED_IP_PRESENT(name=deployment.goal["reserved_ip"])
-            _move(tx, deployment, row.goal["name"])
+            _private_networks.moved(tx, deployment, reserved_ip=row.goal["name"])
 
         _rules.accept(self._engine, call, change)
         return Reply()
@@ -143,7 +143,7 @@ class ReservedIPs:
             deployment = _deployment(tx, call)
             if (deployment.goal.get("reserved_ip") or "").lower() != name.lower():
                 raise errors.RESERVED_IP_NOT_ASSOCIATED(name=name, deployment=deployment.goal["name"])
-            _move(tx, deployment, None)
+            _private_networks.moved(tx, deployment, reserved_ip=None)
 
         _rules.accept(self._engine, call, change)
         return Reply()
@@ -160,16 +160,6 @@ def _deployment(reader: Reader, call: Call) -> Resource:
     body = call.body
     key = f"{body.service_name}/{body.deployment_name}"
     return _rules.owned(reader, "deployment", key, call.subscription, errors.DEPLOYMENT_NOT_FOUND())
-
-
-def _move(tx: Tx, deployment: Resource, reserved: str | None) -> None:
-    """Give a deployment another address; its machines follow."""
-    tx.set_goal("deployment", deployment.key, {**deployment.goal, "reserved_ip": reserved})
-    for kind in ("role", "role_instance"):
-        for one in tx.list(kind, parent=deployment.key):
-            if one.present:
-                moves = one.goal.get("moves", 0) + 1
-                tx.set_goal(kind, one.key, {**one.goal, "moves": moves}, after=[deployment.ref])
 
 
 def _shown(reader: Reader, row: Resource) -> ReservedIP:

@@ -20,8 +20,9 @@ from reddog.services import (
 )
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
+from reddog.services._endpoints import network_goal
 from reddog.services._media import MediaLinks
-from reddog.services._role_plan import Place, RolePlanner, configuration_sets, network_goal, size_goal
+from reddog.services._role_plan import Place, RolePlanner, configuration_sets, size_goal
 from reddog.services._role_reconciler import machine_id
 from reddog.services.quotas import Quotas
 from reddog.services.role_sizes import require_size

@@ -7,6 +7,7 @@ import contextlib
 import math
 import socket
 import time
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -78,7 +79,7 @@ class Set:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            outward = await self._connect()
+            outward = await self._connect(writer.get_extra_info("peername")[0])
             if outward is None:
                 _reset(writer)
             else:
@@ -88,16 +89,23 @@ class Set:
         finally:
             writer.close()
 
-    async def _connect(self) -> Pair | None:
-        """A connection to the next machine that is fit; None when there is none."""
-        fit = [turn.backend for _, turn in sorted(self.turns.items()) if turn.fit]
-        for turn in range(len(fit)):
-            backend = fit[(self._next + turn) % len(fit)]
+    async def _connect(self, client: str) -> Pair | None:
+        """A connection to the first fit machine that is there; None when there is none."""
+        for backend in self._order(client):
             with contextlib.suppress(OSError):
-                pair = await asyncio.open_connection(backend.host_address, backend.host_port, limit=_CHUNK)
-                self._next += turn + 1
-                return pair
+                return await asyncio.open_connection(backend.host_address, backend.host_port, limit=_CHUNK)
         return None
+
+    def _order(self, client: str) -> list[Backend]:
+        """The fit machines: each time another one first, or for each client another one."""
+        fit = {id: turn.backend for id, turn in sorted(self.turns.items()) if turn.fit}
+        if any(backend.distribution == "sourceIP" for backend in fit.values()):
+            ids = sorted(fit, key=lambda id: zlib.crc32(f"{client} {id}".encode()))
+            return [fit[id] for id in ids]
+        self._next += 1
+        backends = list(fit.values())
+        start = self._next % len(backends) if backends else 0
+        return backends[start:] + backends[:start]
 
 
 class Balancer:

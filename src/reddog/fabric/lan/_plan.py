@@ -53,7 +53,7 @@ class Backend:
 
     name, address, port: the endpoint that the set listens at. guest_port: the machine's. host_port: where
     the host reaches that. probe: tells whether the machine takes connections; probe_port: where the host
-    reaches the port that an HTTP probe asks.
+    reaches the port that an HTTP probe asks. distribution: as in `compute.Forward`.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Backend:
     host_port: int
     probe: Probe
     probe_port: int
+    distribution: str = ""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ def member_of(spec: MachineSpec, directory: Path, ports: Mapping[int, int]) -> M
             host_port=ports[forward.guest_port],
             probe=forward.probe,
             probe_port=ports.get(forward.probe.port, 0),
+            distribution=forward.distribution,
         )
         for forward in spec.forwards
         if forward.probe is not None
