@@ -193,6 +193,7 @@ def test_two_clouds_cannot_share_a_data_directory(home: Home) -> None:
         ("port = 65536", "port must be from 0 to 65535"),
         ('storage_domain = "no domain"', "must be a domain name"),
         ("operation_retention = 0", "must be from 1"),
+        ("max_cores = -1", "max_cores must be from 0"),
         ('host = ""', "must be an address"),
     ],
 )
