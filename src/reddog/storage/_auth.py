@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -377,6 +378,7 @@ def _check_bounds(request: web.Request, terms: Mapping[str, str]) -> None:
         raise StorageError("AuthorizationProtocolMismatch", 403, message)
 
 
+@lru_cache(maxsize=1024)  # a signature comes with request after request
 def _moment(text: str) -> datetime:
     known = _TOO_FINE.sub(r"\1", unquote(text))
     for form in _TIME_FORMATS:
