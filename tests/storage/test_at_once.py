@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, ContainerClient
 
-from reddog.storage import AccountNotFound, Storage, _account, _transfer
+from reddog.storage import AccountNotFound, Storage, _account, _flush, _transfer
 from reddog.storage._digests import Digests
 
 MEBIBYTE = 1 << 20
@@ -176,6 +177,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
     class Endless:
         headers: dict[str, str] = {}  # noqa: RUF012
         source = None
+        account = SimpleNamespace(flushes=None)
 
         class raw:
             class content:
@@ -201,8 +203,9 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
 
 def test_names_of_new_files_are_durable_with_their_directory(server, container, monkeypatch):
     synced: list[Path] = []
-    sync = _account.sync_directory
-    monkeypatch.setattr(_account, "sync_directory", lambda path: (synced.append(path), sync(path)))
+    sync = _flush.sync_directory
+    for room in (_account, _flush):
+        monkeypatch.setattr(room, "sync_directory", lambda path: (synced.append(path), sync(path)))
     container.get_blob_client("page").create_page_blob(512)
     data = server.root / "acct" / "data"
     (file,) = server.files()

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from reddog import vhd
 from reddog.sparse import copy_sparse
 from reddog.storage import _leases
-from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, NoSpace, replaced_meanwhile
+from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, replaced_meanwhile
+from reddog.storage._flush import disk_errors, sync_directory, sync_new
 from reddog.storage._index import Blob, Container, Index
 from reddog.storage._queues import QueueStore
 
@@ -23,17 +24,7 @@ _KEYS = "account.json"
 _INDEX = "index.db"
 _QUEUES = "queues.db"
 _DATA = "data"
-
-
-@contextmanager
-def disk_errors() -> Iterator[None]:
-    """Tell of a full disk in the storage service's words."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise NoSpace from None
-        raise
+MOST_FLUSHES = 16  # of files, at the same time
 
 
 @contextmanager
@@ -60,6 +51,7 @@ class Account:
         self._locks: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
         self._locks_gate = threading.Lock()
         self.index = Index(directory / _INDEX, name)
+        self.flushes = ThreadPoolExecutor(MOST_FLUSHES, thread_name_prefix="reddog-flush")
         self.queues = QueueStore(directory / _QUEUES, name)
         self._clean()
 
@@ -285,30 +277,6 @@ def copy_disk(source: Path) -> Callable[[Path], None]:
 def empty_disk(target: Path) -> None:
     """What fills a new disk with nothing."""
     os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def sync_file(path: Path) -> None:
-    """Have a file's data on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_new(path: Path) -> None:
-    """Have a new file on the disk, with its name."""
-    sync_file(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Have a directory's entries on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _load_keys(directory: Path) -> tuple[str, str]:

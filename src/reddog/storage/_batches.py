@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from email.message import Message
@@ -17,6 +18,7 @@ from reddog.storage._errors import StorageError, bad_header, missing_header
 from reddog.storage._request import XML, BlobRequest
 
 MOST_PARTS = 256
+_MIXED = re.compile(r'multipart/mixed\s*;\s*boundary\s*=\s*"?([^";\s]+)"?', re.IGNORECASE)
 _OPERATIONS = (("DELETE", ""), ("PUT", "tier"))  # method and comp
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -48,10 +50,11 @@ def _parts(kind: str, data: bytes) -> list[Message]:
     """The parts of a batch. InvalidHeaderValue, InvalidInput: it is none."""
     if kind.lower().count("boundary=") > 1:
         raise _invalid("The Content-Type has more than one boundary.")
-    head = f"Content-Type: {kind}\r\n\r\n".encode("latin-1", "replace")
-    message = BytesParser(policy=HTTP).parsebytes(head + data)
-    if message.get_content_type() != "multipart/mixed" or not (message.get_param("boundary") or ""):
+    found = _MIXED.fullmatch(kind.strip())
+    if found is None:
         raise bad_header("Content-Type", kind)
+    head = f'Content-Type: multipart/mixed; boundary="{found[1]}"\r\n\r\n'.encode("latin-1", "replace")
+    message = BytesParser(policy=HTTP).parsebytes(head + data)
     parts = (
         [part for part in message.get_payload() if isinstance(part, Message)]
         if message.is_multipart()

@@ -34,6 +34,12 @@ class BlobService(Service[BlobRequest]):
             **_BLOB,
             ("blob", "PUT", "copy", ""): abort,
             ("service", "POST", "batch", ""): batch,
+            (
+                "service",
+                "POST",
+                "batch",
+                "container",
+            ): batch,  # clients that take the account in a path for one
             ("container", "POST", "batch", "container"): batch,
         }
         super().__init__("blob", operations, _UNSUPPORTED)

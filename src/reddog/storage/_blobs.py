@@ -12,10 +12,10 @@ from aiohttp import web
 
 from reddog.sparse import copy_sparse
 from reddog.storage import _leases, _tags, _transfer
-from reddog.storage._account import disk_errors, sync_file, sync_new
 from reddog.storage._auth import not_permitted
 from reddog.storage._digests import md5_of
 from reddog.storage._errors import StorageError, archived, bad_header, missing_header, no_overwriting
+from reddog.storage._flush import disk_errors, sync_file, sync_new
 from reddog.storage._index import Blob
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
@@ -398,11 +398,12 @@ async def changed(
     *,
     touch: bool = True,
     snapshots: bool = False,
-    before: Callable[[Blob], None] | None = None,
+    before: Callable[[Blob], Callable[[], None] | None] | None = None,
 ) -> Blob:
     """Change the blob that a request names; a snapshot can only be changed with `snapshots`.
 
-    `before` is what takes long and shows only by the change: it is done while others use the account.
+    `before` is what takes long: it is done while others use the account, and what it returns, which has it on the
+    disk, at the same time as the change.
     """
     if request.snapshot and not snapshots:
         raise StorageError("InvalidQueryParameterValue", 400, "A snapshot cannot be changed.")
@@ -410,12 +411,18 @@ async def changed(
 
     def work() -> Blob:
         with account.changing(request.container, request.blob):
+            flush = None
             if before is not None:
                 with account.index.transaction():
                     blob = account.blob(request.container, request.blob)
-                before(blob)
-            return account.change(
-                request.container, request.blob, edit, touch=touch, snapshot=request.snapshot
-            )
+                finish = before(blob)
+                flush = account.flushes.submit(finish) if finish is not None else None
+            try:
+                return account.change(
+                    request.container, request.blob, edit, touch=touch, snapshot=request.snapshot
+                )
+            finally:
+                if flush is not None:
+                    flush.result()
 
     return await asyncio.to_thread(work)

@@ -13,10 +13,11 @@ from aiohttp import web
 
 from reddog import vhd
 from reddog.storage import _address, _leases
-from reddog.storage._account import Account, copy_disk, disk_errors, empty_disk
+from reddog.storage._account import Account, copy_disk, empty_disk
 from reddog.storage._address import BlobAddress
 from reddog.storage._applications import applications
 from reddog.storage._errors import AccountNotFound, BlobNotFound, LeaseConflict, StorageError, wrong_type
+from reddog.storage._flush import disk_errors
 from reddog.storage._index import Blob
 from reddog.storage._transfer import read
 

@@ -11,13 +11,14 @@ from email.utils import format_datetime
 from aiohttp import web
 
 from reddog.sparse import copy_sparse
-from reddog.storage._account import Account, disk_errors, sync_new
+from reddog.storage._account import Account
 from reddog.storage._blobs import TIERS, check_replace, content_headers, copied_tags, given_tier
 from reddog.storage._digests import Digests
 from reddog.storage._errors import (
     StorageError,
     archived,
 )
+from reddog.storage._flush import disk_errors, sync_new
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, empty, metadata_of, tags
 from reddog.storage._sources import Sources
@@ -43,6 +44,8 @@ class Copier:
 
     def _copy(self, request: BlobRequest, url: str) -> Blob:
         source, found = self._sources.find(request, url)
+        if found.tier == TIERS["archive"] and source is not request.account:
+            raise StorageError("CannotVerifyCopySource", 409, archived().message)
         if found.tier == TIERS["archive"] and not given_tier(request, found.type):
             raise archived()
         _check_md5(request, source, found)

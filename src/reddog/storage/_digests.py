@@ -41,12 +41,13 @@ class Digests:
         wants_md5 = whole or self._given_md5 is not None or self._crc64 is None
         self._md5 = hashlib.md5(usedforsecurity=False) if wants_md5 else None
 
-    def update(self, data: bytes | bytearray) -> None:
+    def update(self, *chunks: bytes) -> None:
         """Add some bytes."""
-        if self._md5 is not None:
-            self._md5.update(data)
-        if self._crc64 is not None:
-            self._crc64 = _CRC64_MODEL.calc(data, self._crc64)
+        for chunk in chunks:
+            if self._md5 is not None:
+                self._md5.update(chunk)
+            if self._crc64 is not None:
+                self._crc64 = _CRC64_MODEL.calc(chunk, self._crc64)
 
     @property
     def md5(self) -> str:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
 
 from reddog.sparse import data_ranges
 from reddog.storage import _transfer
-from reddog.storage._account import disk_errors
 from reddog.storage._blobs import changed, check_change, load
 from reddog.storage._errors import StorageError, bad_header, wrong_type
+from reddog.storage._flush import disk_errors, start_write
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, check_conditions, document, empty, tags
-from reddog.storage._uploads import SECTOR, write_at
+from reddog.storage._uploads import SECTOR
 
 LARGEST_PAGES = 4 << 20  # bytes of one Put Page
 _SEQUENCE_CONDITIONS: tuple[tuple[str, Callable[[int, int], bool]], ...] = (
@@ -30,13 +31,14 @@ async def put_page(request: BlobRequest) -> web.StreamResponse:
     """Put Page: update, or clear, a range of pages."""
     action = request.headers.get("x-ms-page-write", "").lower()
     start, end = _transfer.page_range(request)
-    data, digests = await _transfer.small_body(request, LARGEST_PAGES)
-    if action == "update" and len(data) != end - start:
-        raise bad_header("Content-Length", str(len(data)))
+    data, digests = await _transfer.gathered(request, LARGEST_PAGES)
+    size = sum(map(len, data))
+    if action == "update" and size != end - start:
+        raise bad_header("Content-Length", str(size))
     if action not in ("update", "clear") or (action == "clear" and data):
         raise bad_header("x-ms-page-write", action)
 
-    def edit(blob: Blob) -> None:
+    def check(blob: Blob) -> None:
         if blob.type != "PageBlob":
             raise wrong_type()
         check_change(request, blob)
@@ -45,14 +47,13 @@ async def put_page(request: BlobRequest) -> web.StreamResponse:
             raise StorageError(
                 "InvalidPageRange", 416, "The page range specified is invalid: it ends after the blob."
             )
-        path = request.account.path(blob.segments[0][0])
-        if action == "update":
-            write_at(path, start, data)
-        else:
-            punch(path, start, end)
-        blob.headers.pop("Content-MD5", None)
 
-    blob = await changed(request, edit)
+    def write(blob: Blob) -> Callable[[], None]:
+        check(blob)
+        path = request.account.path(blob.segments[0][0])
+        return start_write(path, start, data) if action == "update" else partial(punch, path, start, end)
+
+    blob = await changed(request, check, before=write)
     answer = {"x-ms-blob-sequence-number": str(blob.sequence), "x-ms-request-server-encrypted": "false"}
     if action == "update":
         answer |= digests.headers()

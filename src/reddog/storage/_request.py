@@ -260,7 +260,7 @@ def _failed_condition(headers: Mapping[str, str], item: Blob | Container | None,
 def _is_among(etag: str, value: str) -> bool:
     """Whether a condition's value, one or several tags or `*`, names the tag."""
     given = (tag.strip().removeprefix("W/") for tag in value.split(","))
-    return value.strip() in _ANY or any(etag.strip('"') == tag.strip('"') for tag in given)
+    return any(tag in _ANY or etag.strip('"') == tag.strip('"') for tag in given)
 
 
 def _time(headers: Mapping[str, str], name: str) -> float | None:

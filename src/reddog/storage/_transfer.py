@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 
 from aiohttp import web
 from multidict import CIMultiDict
 
-from reddog.storage._account import Account, disk_errors, keeping, sync_directory
+from reddog.storage._account import Account, keeping
 from reddog.storage._digests import CRC64, Digests
 from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
+from reddog.storage._flush import disk_errors, sync_directory
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
 
 PIECE = 1 << 20  # bytes that are read at a time
 GATHERED = 2 << 20  # bytes of a body that are written at a time
+UNFLUSHED = 16 << 20  # bytes of a body that are written before they are flushed
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
+log = logging.getLogger("reddog.storage")
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
@@ -64,10 +70,16 @@ def _digests(request: BlobRequest, *, whole: bool = False) -> Digests:
 
 
 class _Draft:
-    """A new file that is written in threads; it is not closed under a thread that writes."""
+    """A new file that is written in threads; it is not closed under a thread that writes.
 
-    def __init__(self, path: Path, digests: Digests) -> None:
+    What was written is flushed by `flushes` while more comes, so that little is left to do in the end.
+    """
+
+    def __init__(self, path: Path, digests: Digests, flushes: Executor) -> None:
         self._path = path
+        self._flushes = flushes
+        self._flushing: Future[None] | None = None
+        self._unflushed = 0
         self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115 - see close
         self._gate = threading.Lock()
         self._digests = digests
@@ -79,21 +91,34 @@ class _Draft:
                 view = memoryview(chunk)
                 while view:
                     view = view[self._file.write(view) :]
+                self._unflushed += len(chunk)
+            if self._unflushed >= UNFLUSHED and (self._flushing is None or self._flushing.done()):
+                self._await_flush()
+                self._flushing = self._flushes.submit(os.fdatasync, self._file.fileno())
+                self._unflushed = 0
+
+    def _await_flush(self) -> None:
+        """Wait for the flush that runs, if one does, and tell of its failure."""
+        flushing, self._flushing = self._flushing, None
+        if flushing is not None:
+            flushing.result()
 
     def digest(self, chunks: list[bytes]) -> None:
         """Add them to the digests."""
-        for chunk in chunks:
-            self._digests.update(chunk)
+        self._digests.update(*chunks)
 
     def finish(self) -> None:
         """Have all of it on the disk."""
         with self._gate, disk_errors():
+            self._await_flush()
             os.fdatasync(self._file.fileno())
             sync_directory(self._path.parent)
 
     def close(self) -> None:
         """Close the file."""
         with self._gate:
+            if self._flushing is not None:
+                wait([self._flushing])
             self._file.close()
 
 
@@ -103,7 +128,7 @@ def _open_private(path: str, flags: int) -> int:
 
 async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
     """Write the body; each piece is written and digested while the next one is received. Returns its size."""
-    draft = _Draft(path, digests)
+    draft = _Draft(path, digests, request.account.flushes)
     received = 0
     writing: asyncio.Future[tuple[None, None]] | None = None
     try:
@@ -144,16 +169,19 @@ async def pieces(request: BlobRequest) -> AsyncIterator[list[bytes]]:
 
 async def small_body(request: BlobRequest, limit: int) -> tuple[bytes, Digests]:
     """A body of up to `limit` bytes, checked against what its digests have to be."""
+    chunks, digests = await gathered(request, limit)
+    return b"".join(chunks), digests
+
+
+async def gathered(request: BlobRequest, limit: int) -> tuple[list[bytes], Digests]:
+    """The same, in pieces as they came."""
     digests = _digests(request)
     if request.body_size > limit:
         raise StorageError("RequestBodyTooLarge", 413, f"The request body is larger than {limit} bytes.")
-    received = bytearray()
-    async for piece in pieces(request):
-        for chunk in piece:
-            received += chunk
-    await asyncio.to_thread(digests.update, received)
+    received = [chunk async for piece in pieces(request) for chunk in piece]
+    await asyncio.to_thread(digests.update, *received)
     digests.check()
-    return bytes(received), digests
+    return received, digests
 
 
 def wanted_range(request: BlobRequest, size: int) -> tuple[int, int] | None:
@@ -192,11 +220,17 @@ def page_range(request: BlobRequest) -> tuple[int, int]:
 
 def read(account: Account, blob: Blob, start: int, end: int) -> Iterator[bytes]:
     """A blob's bytes from start to end, in pieces."""
+    for file, offset, length in _segments(blob, start, end):
+        yield from _read_file(account.path(file), offset, length)
+
+
+def _segments(blob: Blob, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Where a blob's bytes from start to end are: file, offset and length."""
     position = 0
     for file, offset, length in blob.segments:
         first, last = max(start, position), min(end, position + length)
         if first < last:
-            yield from _read_file(account.path(file), offset + first - position, last - first)
+            yield file, offset + first - position, last - first
         position += length
 
 
@@ -218,29 +252,59 @@ async def send(
     request: BlobRequest, blob: Blob, start: int, end: int, status: int, headers: dict[str, str]
 ) -> web.StreamResponse:
     """Answer with a blob's bytes."""
-    source = read(request.account, blob, start, end)
+    account, segments = request.account, _segments(blob, start, end)
     try:
         if end - start <= PIECE:
-            whole = await asyncio.to_thread(b"".join, source)
+            whole = await asyncio.to_thread(lambda: b"".join(read(account, blob, start, end)))
             return web.Response(status=status, headers=headers, body=whole)
-        piece = await asyncio.to_thread(next, source, b"")
+        first = await asyncio.to_thread(_open_next, account, segments)
     except FileNotFoundError:
         raise replaced_meanwhile() from None
     response = web.StreamResponse(status=status, headers=headers)
     response.content_length = end - start
-    await response.prepare(request.raw)
-    while piece:
-        await response.write(piece)
-        piece = await _next_piece(request, source)
-    await response.write_eof()
+    await _send_files(request, response, first, segments)
     return response
 
 
-async def _next_piece(request: BlobRequest, source: Iterator[bytes]) -> bytes:
-    """What follows of a blob. Once it cannot be read on, the client has to see the answer break off."""
+Segments = Iterator[tuple[str, int, int]]
+Part = tuple[FileIO, int, int]  # a file, and where in it, and how many bytes
+
+
+def _open_next(account: Account, segments: Segments) -> Part | None:
+    """The file of the next segment; it stays readable if it is deleted."""
+    for file, offset, length in segments:
+        opened = FileIO(account.path(file))
+        os.posix_fadvise(opened.fileno(), offset, length, os.POSIX_FADV_SEQUENTIAL)
+        return opened, offset, length
+    return None
+
+
+async def _send_files(
+    request: BlobRequest, response: web.StreamResponse, part: Part | None, segments: Segments
+) -> None:
+    """Send a part, and those that follow, as the kernel sends files: without reading them.
+
+    A client that has gone away is no error. Where a file cannot be read on, the client sees the answer break off.
+    """
+    transport = request.raw.transport
     try:
-        return await asyncio.to_thread(next, source, b"")
+        await response.prepare(request.raw)
+        while part is not None and transport is not None:
+            await _send_file(response, transport, *part)
+            part = await asyncio.to_thread(_open_next, request.account, segments)
+        await response.write_eof()
+    except ConnectionError:
+        log.debug("%s %s: the client has gone away", request.raw.method, request.raw.path)
     except OSError as error:
-        if request.raw.transport is not None:
-            request.raw.transport.abort()
-        raise ConnectionResetError("The blob could not be read to its end.") from error
+        log.warning("%s %s broke off: %s", request.raw.method, request.raw.path, error)
+        if transport is not None:
+            transport.abort()
+
+
+async def _send_file(
+    response: web.StreamResponse, transport: asyncio.Transport, file: FileIO, offset: int, length: int
+) -> None:
+    with file:
+        sent = await asyncio.get_running_loop().sendfile(transport, file, offset, length)
+    for position in range(sent, length, PIECE):  # what a file lacks at its end is a hole
+        await response.write(bytes(min(PIECE, length - position)))

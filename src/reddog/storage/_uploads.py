@@ -7,13 +7,12 @@ import base64
 import binascii
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
 from reddog.storage import _leases, _transfer
-from reddog.storage._account import disk_errors, keeping, sync_new
+from reddog.storage._account import keeping
 from reddog.storage._blobs import (
     LARGEST_PAGE_BLOB,
     changed,
@@ -25,6 +24,7 @@ from reddog.storage._blobs import (
     new_blob,
 )
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
+from reddog.storage._flush import disk_errors, sync_new, write_at
 from reddog.storage._index import Blob, Block
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
@@ -296,7 +296,7 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
         nonlocal offset
         check(blob)
         offset = blob.size
-        write_at(request.account.path(blob.segments[0][0]), offset, data)
+        write_at(request.account.path(blob.segments[0][0]), offset, [data])
 
     def edit(blob: Blob) -> None:
         check(blob)
@@ -344,17 +344,3 @@ async def seal(request: BlobRequest) -> web.StreamResponse:
 def _wrong_position() -> StorageError:
     message = "The append position condition specified was not met."
     return StorageError("AppendPositionConditionNotMet", 412, message)
-
-
-def write_at(path: Path, offset: int, data: bytes) -> None:
-    """Write into a file, durably."""
-    with disk_errors():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            view = memoryview(data)
-            while view:
-                written = os.pwrite(descriptor, view, offset)
-                view, offset = view[written:], offset + written
-            os.fdatasync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,0 +1,86 @@
+"""Having data on the disk: files, and their names."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from reddog.storage._errors import NoSpace
+
+_MOST_CHUNKS = 512  # that are written in one call
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Tell of a full disk in the storage service's words."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise NoSpace from None
+        raise
+
+
+def write_at(path: Path, offset: int, chunks: Sequence[bytes]) -> None:
+    """Write into a file, durably. NoSpace."""
+    start_write(path, offset, chunks)()
+
+
+def start_write(path: Path, offset: int, chunks: Sequence[bytes]) -> Callable[[], None]:
+    """Write into a file, and give what has it on the disk, to be called once. NoSpace."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        with disk_errors():
+            for first in range(0, len(chunks), _MOST_CHUNKS):
+                offset = _write_chunks(descriptor, offset, chunks[first : first + _MOST_CHUNKS])
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return lambda: _flush_and_close(descriptor)
+
+
+def _write_chunks(descriptor: int, offset: int, chunks: Sequence[bytes]) -> int:
+    """Write them all; returns the offset behind them."""
+    written = os.pwritev(descriptor, chunks, offset)
+    if written == sum(map(len, chunks)):
+        return offset + written
+    rest, offset = memoryview(b"".join(chunks))[written:], offset + written
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
+    return offset
+
+
+def _flush_and_close(descriptor: int) -> None:
+    try:
+        with disk_errors():
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file(path: Path) -> None:
+    """Have a file's data on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_new(path: Path) -> None:
+    """Have a new file on the disk, with its name."""
+    sync_file(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Have a directory's entries on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
