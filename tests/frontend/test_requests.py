@@ -13,7 +13,7 @@ import time
 import aiohttp
 import pytest
 
-from reddog.engine import OperationRequest
+from reddog.engine import OperationRequest, Tx
 from reddog.frontend import _dispatch, _server
 from reddog.services import Call, Reply
 from reddog.wire import HostedService, errors, only
@@ -313,6 +313,33 @@ async def test_an_unexpected_failure_is_a_500_that_tells_the_client_nothing(
     assert "inner" not in seen.body
     assert seen.headers["x-ms-request-id"] in caplog.text
     assert "the inner workings" in caplog.text
+
+
+async def test_a_full_disk_is_told_and_changes_nothing(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = endpoint.engine.store
+    writer = store._database._writer._connection
+    pages = writer.execute("PRAGMA page_count").fetchone()[0]
+
+    def create(call: Call) -> Reply:
+        def insert(tx: Tx) -> None:
+            goal = {"name": call.body.service_name, "label": "x" * 100_000}
+            tx.insert("hosted_service", "web", subscription=SUBSCRIPTION, goal=goal)
+
+        endpoint.engine.accept(OperationRequest(call.request_id, "Create", SUBSCRIPTION), insert)
+        return Reply()
+
+    endpoint.handlers["Create Cloud Service"] = create
+    writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    seen = await endpoint.ask(SERVICES, method="POST", body=CREATE)
+    assert seen.status == 500
+    assert "no space left on the cloud" in seen.body
+    assert "Free disk space" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert store.read(lambda reader: reader.count("hosted_service")) == 0
+    writer.execute("PRAGMA max_page_count = 1000000")
+    assert (await endpoint.ask(SERVICES, method="POST", body=CREATE)).status < 300
 
 
 async def test_a_refusal_is_answered_with_its_status_and_code(endpoint: Endpoint) -> None:

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from reddog.frontend._access import Access, thumbprint_of
 from reddog.frontend._dispatch import XML, Answer, Dispatcher, Request
 from reddog.frontend._log import RequestLog
+from reddog.store import DiskFull, StoreError
 from reddog.wire import ServiceError, errors
 
 LARGEST_BODY = 4 << 20  # bytes; the largest request of the API, a certificate or custom data, is far smaller
@@ -109,14 +110,16 @@ class FrontEnd:
         try:
             answer = await self._answer(request, request_id)
         except ServiceError as error:
-            answer = Answer(error.status, error.to_xml())
+            answer = _refusal(error)
+        except StoreError as error:
+            log.error("%s %s failed: %s (%s)", request.method, _path(request), error, request_id)
+            answer = _refusal(errors.DISK_FULL() if isinstance(error, DiskFull) else errors.INTERNAL_ERROR())
         except (ConnectionError, asyncio.CancelledError):
             log.info("%s %s: the client went away (%s)", request.method, _path(request), request_id)
             raise
         except Exception:
             log.exception("%s %s failed (%s)", request.method, _path(request), request_id)
-            failure = errors.INTERNAL_ERROR()
-            answer = Answer(failure.status, failure.to_xml())
+            answer = _refusal(errors.INTERNAL_ERROR())
         elapsed = time.perf_counter() - began
         self._log.add(request.method, _path(request), answer.status, elapsed, request_id)
         return await self._respond(request, request_id, answer)
@@ -227,6 +230,10 @@ class _Connection(web.RequestHandler):
 class _Server(web.Server):
     def __call__(self) -> _Connection:
         return _Connection(self, loop=self._loop, **self._kwargs)
+
+
+def _refusal(error: ServiceError) -> Answer:
+    return Answer(error.status, error.to_xml())
 
 
 def _thumbprint(request: web.BaseRequest) -> str:

@@ -148,6 +148,11 @@ FORBIDDEN = ErrorKind("ForbiddenError", 403, "This operation is not allowed for 
 INTERNAL_ERROR = ErrorKind(
     "InternalError", 500, "The server encountered an internal error. Please retry the request."
 )
+DISK_FULL = ErrorKind(
+    "InternalError",
+    500,
+    "There is no space left on the cloud's disk, so nothing was changed. Free some there, then retry the request.",
+)
 STOPPING = ErrorKind(
     "ServerBusy", 503, "The cloud is stopping. Please retry the request when it is up again."
 )
