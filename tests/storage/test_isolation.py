@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -194,3 +197,28 @@ def test_an_account_of_ten_thousand_blobs_is_listed_and_leaves_nothing(server, c
         server.storage.find("acct")
     server.storage.ensure_account("acct", *server.keys)
     assert refused(lambda: list(container.list_blobs())) == (404, "ContainerNotFound")
+
+
+def held(root: Path) -> set[str]:
+    """Files below a directory that this process has open, deleted ones too."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(entry))
+    return {path for path in found if path.startswith(str(root))}
+
+
+def test_what_requests_hold_of_a_removed_account_is_freed_when_they_end(server, container):
+    container.upload_blob("large", os.urandom(8 << 20))
+    server.queues().create_queue("queue").send_message("a")
+    with socket.create_connection(("127.0.0.1", server.ports["blob"]), timeout=10) as connection:
+        sas = signatures(server.keys[0], "acct")["container"]
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.sendall(f"GET /acct/things/large?{sas} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        server.storage.remove_account("acct")
+        assert list(server.root.iterdir()) == []
+    end = time.monotonic() + 20
+    while held(server.root):
+        assert time.monotonic() < end, held(server.root)
+        time.sleep(0.05)
