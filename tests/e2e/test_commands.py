@@ -83,6 +83,14 @@ def test_up_in_the_foreground_says_how_to_stop_it(tmp_path: Path, cloud: Running
     assert not (data_dir / "running.json").exists()
 
 
+def test_who_looks_in_the_wrong_directory_is_told_the_right_one(cloud: RunningCloud, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "reddog.cli", "status", "--data-dir", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=cloud.environment, check=False)
+    assert done.returncode == 3
+    assert f"reddog up --data-dir {tmp_path}" in done.stderr
+    assert f"the one that is running: --data-dir {cloud.data_dir}" in done.stderr
+
+
 def test_what_is_not_there_ends_with_4(cloud: RunningCloud) -> None:
     for command in ("console", "ssh"):
         missing = cloud.reddog("vm", command, "nobody", check=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from reddog.cli._options import hint
 from reddog.cli._output import CommandError, ExitCode
+from reddog.profile import ProfileError, read_profile
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,21 @@ def require(data_dir: Path) -> RunningCloud:
     if running is None:
         raise CommandError(
             f"No cloud is running on {data_dir}.",
-            f"Start one with: reddog up{hint(data_dir)}",
+            f"Start one with: reddog up{hint(data_dir)}{_other(data_dir)}",
             ExitCode.NOT_RUNNING,
         )
     return running
+
+
+def _other(data_dir: Path) -> str:
+    """Names the cloud that programs find by themselves, if it runs on another data directory."""
+    try:
+        profile = read_profile()
+    except ProfileError:
+        return ""
+    if profile is None or Path(profile.data_dir) == data_dir or find(Path(profile.data_dir)) is None:
+        return ""
+    return f"\nOr use the one that is running: --data-dir {shlex.quote(profile.data_dir)}"
 
 
 def _path(data_dir: Path) -> Path:
