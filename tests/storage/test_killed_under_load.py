@@ -75,6 +75,35 @@ class Blobs:
             assert found in possible, name
 
 
+class Log:
+    """An append blob that one client alone writes: what was appended is there, in order, once."""
+
+    def __init__(self) -> None:
+        self.possible = {"-"}
+
+    def step(self, caller: Caller, choose: random.Random) -> None:
+        status, before = caller.call("blob", "GET", "things/log")
+        assert self._shown(status, before) in self.possible
+        if status == 404:
+            self.possible.add(self._shown(200, b""))
+            assert caller.call("blob", "PUT", "things/log", x_ms_blob_type="AppendBlob")[0] == 201
+            before = b""
+        data = os.urandom(choose.choice((1, 100, 20_000)))
+        after = self._shown(200, before + data)
+        self.possible.add(after)
+        assert caller.call("blob", "PUT", "things/log", "comp=appendblock", data)[0] == 201
+        self.possible = {after}
+
+    @staticmethod
+    def _shown(status: int, data: bytes) -> str:
+        return "-" if status == 404 else hashlib.sha256(data).hexdigest()
+
+    def verify(self, account: Account) -> None:
+        blob = account.find("things", "log")
+        data = b"".join(read(account, blob, 0, blob.size)) if blob is not None else b""
+        assert self._shown(404 if blob is None else 200, data) in self.possible
+
+
 class Queue:
     """What many producers and consumers of one queue know of its messages."""
 
@@ -152,7 +181,9 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
 
 
 @contextmanager
-def at_work(ports: dict[str, int], workers: list[Blobs | Queue], seed: int) -> Iterator[Callable[[], int]]:
+def at_work(
+    ports: dict[str, int], workers: list[Blobs | Log | Queue], seed: int
+) -> Iterator[Callable[[], int]]:
     """Let all work until the server is dead; gives how many steps have been done."""
     done, failures = [0] * len(workers), list[BaseException]()
 
@@ -178,8 +209,8 @@ def at_work(ports: dict[str, int], workers: list[Blobs | Queue], seed: int) -> I
 
 @pytest.mark.timeout(280)
 def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: Path):
-    blobs, queue = [Blobs(number) for number in range(2)], Queue()
-    workers: list[Blobs | Queue] = [*blobs, queue, queue, queue]
+    blobs, log, queue = [Blobs(number) for number in range(2)], Log(), Queue()
+    workers: list[Blobs | Log | Queue] = [*blobs, log, queue, queue, queue]
     root, choose = tmp_path / "storage", random.Random()
     for seed in range(KILLS):
         ports = servers.start()
@@ -192,7 +223,7 @@ def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: P
             servers.kill(ports)
         storage = Storage(root, domains=("core.localhost",))
         account = storage.find("acct")
-        for one in (*blobs, queue):
+        for one in (*blobs, log, queue):
             one.verify(account)
         with account.index.transaction():
             in_use = account.index.files()
