@@ -517,7 +517,7 @@ PARTS = (
     power,
     data_disks,
     update_role,
-    lambda tour: tour.try_to(dns_servers),
+    dns_servers,
     reserved_ips,
     captures,
     disks,

@@ -98,6 +98,23 @@ def associated(world: World) -> None:
     world.rest()
 
 
+def with_dns_server(world: World) -> None:
+    machine(world)
+    world.do("Add DNS Server", DNS_SERVER, **DEPLOYMENT)
+    world.rest()
+
+
+def sharing(world: World) -> None:
+    """A machine whose endpoint is a load-balanced set's."""
+    machine(world)
+    world.do("Update Role", updated(configuration_sets=shared_endpoint()), **ROLE)
+
+
+def shared_endpoint() -> Any:
+    shared = bodies.endpoint("web", 8080, 80, load_balanced_endpoint_set_name="web")
+    return wire.ConfigurationSets([bodies.network(shared)])
+
+
 def updated(**values: Any) -> Any:
     return wire.only(wire.PersistentVMRole, role_name="vm", role_type="PersistentVMRole", **values)
 
@@ -107,6 +124,7 @@ def other_endpoints() -> Any:
     return wire.ConfigurationSets([network])
 
 
+DNS_SERVER = wire.DnsServer("one", "192.0.2.53")
 ASSOCIATION = wire.ReservedIPAssociation("svc", "dep")
 
 
@@ -319,6 +337,21 @@ CASES: dict[str, Case] = {
         "Disassociate Reserved IP Address",
         lambda directory: ASSOCIATION,
         params={"ip": "addr"},
+    ),
+    "add DNS server": Case(machine, "Add DNS Server", lambda directory: DNS_SERVER, params=DEPLOYMENT),
+    "delete DNS server": Case(
+        with_dns_server, "Delete DNS Server", params={**DEPLOYMENT, "dns_server": "one"}
+    ),
+    "join a load-balanced set": Case(
+        sharing,
+        "Add Role",
+        lambda directory: bodies.role(
+            "other",
+            disk=bodies.system_disk("other.vhd", disk_name="other-os"),
+            network=shared_endpoint()[0],
+        ),
+        params=DEPLOYMENT,
+        made=("role svc/dep/other", f"disk {SUB}/other-os", "blob vhds/other.vhd"),
     ),
     "capture specialized": Case(
         machine,

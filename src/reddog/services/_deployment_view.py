@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 from reddog.engine import Reader, Resource
 from reddog.fabric import ComputeDriver, MachineState
-from reddog.services import _media, _private_networks, _rules, _virtual_ips, disks, resource_extensions
+from reddog.services import _dns, _media, _private_networks, _rules, _virtual_ips, disks, resource_extensions
 from reddog.services._role_reconciler import machine_id
 from reddog.wire import (
     ConfigurationSet,
@@ -83,6 +83,7 @@ class DeploymentView:
             virtual_network_name=goal["virtual_network"],
             created_time=_rules.timestamp(row.created),
             last_modified_time=_rules.timestamp(max(item.modified for item in (row, *roles))),
+            dns=_dns.shown(row),
             extended_properties={},
             virtual_ips=VirtualIPs([_virtual_ip(goal, address)] if keeps_address and address else []),
             reserved_ip_name=goal.get("reserved_ip"),

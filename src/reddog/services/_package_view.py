@@ -8,7 +8,7 @@ from typing import Any
 
 from reddog.engine import Reader, Resource
 from reddog.fabric import ComputeDriver, MachineError, MachineState
-from reddog.services import _rules, _upgrade, _virtual_ips
+from reddog.services import _dns, _rules, _upgrade, _virtual_ips
 from reddog.services._instance_reconciler import (
     KIND,
     InstanceReconciler,
@@ -86,6 +86,7 @@ class PackageView:
             rollback_allowed=underway and goal["previous"] is not None,
             created_time=_rules.timestamp(row.created),
             last_modified_time=_rules.timestamp(max(one.modified for one in (row, *rows))),
+            dns=_dns.shown(row),
             extended_properties=goal["extended_properties"],
             virtual_ips=VirtualIPs([] if deploying or address is None else [_virtual_ip(goal, address)]),
             reserved_ip_name=goal.get("reserved_ip"),

@@ -50,7 +50,7 @@ def domain_of(deployment: Resource) -> str:
     return f"{deployment.goal['service']}.d1.internal.cloudapp.net"
 
 
-def moved(tx: Tx, deployment: Resource, **changes: Any) -> None:
+def changed(tx: Tx, deployment: Resource, **changes: Any) -> None:
     """Change what a deployment's address or network is; its machines follow, running or not."""
     tx.set_goal("deployment", deployment.key, {**deployment.goal, **changes})
     for one in (one for kind in _KINDS for one in tx.list(kind, parent=deployment.key)):

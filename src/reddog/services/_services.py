@@ -26,6 +26,7 @@ from reddog.services.affinity_groups import AffinityGroups
 from reddog.services.data_disks import DataDisks
 from reddog.services.deployments import Deployments
 from reddog.services.disks import DiskReconciler, DisksService
+from reddog.services.dns_servers import DnsServersService
 from reddog.services.hosted_services import HostedServices
 from reddog.services.image_publishing import ImagePublishing
 from reddog.services.locations import Locations
@@ -204,6 +205,7 @@ class Services:
             RoleInstances(engine),
             Roles(engine, planner, view, media, images, quotas),
             DataDisks(engine, planner),
+            DnsServersService(engine, quotas),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
 

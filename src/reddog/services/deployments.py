@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from reddog.engine import Engine, Reader, Ref, Resource, Tx
 from reddog.services import (
+    _dns,
     _media,
     _private_networks,
     _rules,
@@ -173,6 +174,7 @@ class Deployments:
         _rules.check_label(body.label)
         if not body.role_list:
             raise errors.MISSING_ELEMENT(element="Role", parent="RoleList")
+        dns = _dns.goals_of(body.dns)
         self._read(lambda reader: require_free(reader, service, name, slot))
         place = Place(call.subscription, service.goal["name"], name, service.goal["location"])
         plans = [self._planner.plan(place, role) for role in body.role_list]
@@ -183,6 +185,9 @@ class Deployments:
             require_free(tx, service, name, slot)
             cores = sum(plan.goal["cores"] for plan in plans)
             self._quotas.check_cores(tx, call.subscription, cores)
+            self._quotas.check(
+                "dns_servers", virtual_networks.dns_servers_of(tx, call.subscription), len(dns)
+            )
             if body.reserved_ip_name:
                 reserved_ips.require_unused(tx, call.subscription, body.reserved_ip_name)
             goal = {
@@ -193,6 +198,7 @@ class Deployments:
                 "private_id": uuid.uuid4().hex,
                 "virtual_network": None,
                 "reserved_ip": body.reserved_ip_name or None,
+                "dns": dns,
             }
             taken = errors.DEPLOYMENT_EXISTS(name=name)
             _rules.insert(

@@ -130,7 +130,7 @@ class ReservedIPs:
             deployment = _deployment(tx, call)
             if deployment.goal.get("reserved_ip"):
                 raise errors.RESERVED_IP_PRESENT(name=deployment.goal["reserved_ip"])
-            _private_networks.moved(tx, deployment, reserved_ip=row.goal["name"])
+            _private_networks.changed(tx, deployment, reserved_ip=row.goal["name"])
 
         _rules.accept(self._engine, call, change)
         return Reply()
@@ -143,7 +143,7 @@ class ReservedIPs:
             deployment = _deployment(tx, call)
             if (deployment.goal.get("reserved_ip") or "").lower() != name.lower():
                 raise errors.RESERVED_IP_NOT_ASSOCIATED(name=name, deployment=deployment.goal["name"])
-            _private_networks.moved(tx, deployment, reserved_ip=None)
+            _private_networks.changed(tx, deployment, reserved_ip=None)
 
         _rules.accept(self._engine, call, change)
         return Reply()

@@ -54,9 +54,11 @@ def users_of(reader: Reader, site: Resource) -> list[Resource]:
 
 
 def dns_servers_of(reader: Reader, subscription: str) -> int:
-    """How many DNS servers a subscription's network configuration has."""
+    """How many DNS servers a subscription has: in its network configuration, and in its deployments."""
     row = reader.get(KIND, subscription)
-    return len(row.goal["dns_servers"]) if row is not None else 0
+    configured = len(row.goal["dns_servers"]) if row is not None else 0
+    deployed = reader.list("deployment", subscription)
+    return configured + sum(len(one.goal.get("dns", ())) for one in deployed)
 
 
 class VirtualNetworks:
@@ -99,7 +101,7 @@ class VirtualNetworks:
 
         def change(tx: Tx) -> None:
             before = tx.get(KIND, call.subscription)
-            self._check_quotas(call, given, before)
+            self._check_quotas(tx, call, given, before)
             goal = {
                 "document": given.document,
                 "sites": [site["name"] for site in given.sites],
@@ -126,14 +128,15 @@ class VirtualNetworks:
 
         return Reply(self._read(read))
 
-    def _check_quotas(self, call: Call, given: NetworkConfiguration, before: Resource | None) -> None:
+    def _check_quotas(self, tx: Tx, call: Call, given: NetworkConfiguration, before: Resource | None) -> None:
+        used = {"dns_servers": dns_servers_of(tx, call.subscription)}  # deployments have some too
         for limit, goal_name, named in (
             ("virtual_network_sites", "sites", given.sites),
             ("local_network_sites", "local_sites", given.local_sites),
             ("dns_servers", "dns_servers", given.dns_servers),
         ):
-            used = len(before.goal[goal_name]) if before is not None else 0
-            self._quotas.check(limit, used, len(named) - used)
+            here = len(before.goal[goal_name]) if before is not None else 0
+            self._quotas.check(limit, used.get(limit, here), len(named) - here)
 
 
 def _replace_sites(tx: Tx, subscription: str, sites: list[dict[str, Any]]) -> None:

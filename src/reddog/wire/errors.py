@@ -281,6 +281,11 @@ MACHINE_FAILED = ErrorKind(
     "InternalError", 500, "The machine of the role {role} could not be run. {detail} {remedy}"
 )
 NO_VIRTUAL_IP = _conflict("No virtual IP is free. Delete a deployment, then try again.")
+DNS_SERVER_NOT_FOUND = _missing("The deployment has no DNS server named '{name}'.")
+DNS_SERVER_EXISTS = _conflict("There already is a DNS server named '{name}' in the deployment.")
+DNS_SERVER_RENAMED = _bad(
+    "The name of a DNS server cannot be changed from '{name}' to '{given}': delete it, and add another one."
+)
 RESERVED_IP_NOT_FOUND = _bad("The reserved IP {name} does not exist.")
 RESERVED_IP_MISSING = _missing("The reserved IP '{name}' does not exist.")
 RESERVED_IP_EXISTS = _conflict("A reserved IP named '{name}' already exists in the subscription.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -113,6 +114,8 @@ class Networks:
         if not members:
             del self._lans[id]
             self._members.pop(id, None)
+            with contextlib.suppress(OSError):  # there are others
+                self._directory.rmdir()
         return refused
 
     def _watch(self, id: str, process: Process) -> None:
