@@ -268,14 +268,24 @@ def test_others_are_served_while_an_account_is_busy(server, container: Container
     container.upload_blob("blob", b"1")
     server.storage.ensure_account("other", *server.keys)
     answered: list[object] = []
-    changing = threading.Thread(target=lambda: answered.append(container.upload_blob("new", b"2")))
+
+    def change(number: int) -> None:
+        answered.append(server.client().get_blob_client("things", str(number)).upload_blob(b"2"))
+
+    changing = [threading.Thread(target=change, args=(number,)) for number in range(40)]
+    transactions = server.storage.find("acct").index._transactions
     with server.storage.find("acct").index.transaction(write=True):
-        changing.start()
-        time.sleep(0.2)
+        for thread in changing:
+            thread.start()
+        end = time.monotonic() + 30
+        while transactions._waiting < len(changing):
+            assert time.monotonic() < end, transactions._waiting
+            time.sleep(0.01)
         begin = time.monotonic()
         server.client(account="other").get_service_properties()
         assert container.download_blob("blob").readall() == b"1"
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 10
         assert answered == []
-    changing.join(10)
-    assert len(answered) == 1
+    for thread in changing:
+        thread.join(30)
+    assert len(answered) == len(changing)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import asyncio
 import shutil
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from reddog.storage._flush import disk_errors
 from reddog.storage._index import Blob
 from reddog.storage._transfer import read
 
+MOST_WAITING = 128  # requests
+
 
 @dataclass(frozen=True)
 class BlobProperties:
@@ -32,6 +36,12 @@ class BlobProperties:
     lease_id: str | None
     etag: str
     last_modified: float
+
+
+async def _let_many_wait(_: web.Application) -> None:
+    """Requests wait in threads, for their account's turn and for the disk; those of other accounts go on meanwhile."""
+    threads = ThreadPoolExecutor(MOST_WAITING, thread_name_prefix="reddog-storage")
+    asyncio.get_running_loop().set_default_executor(threads)
 
 
 class Storage:
@@ -64,7 +74,10 @@ class Storage:
 
     def applications(self) -> dict[str, web.Application]:
         """The services that clients talk to, by name: blob, table, queue."""
-        return applications(self.find, self.domains)
+        found = applications(self.find, self.domains)
+        for application in found.values():
+            application.on_startup.append(_let_many_wait)
+        return found
 
     # -- Accounts ----------------------------------------------------------------------------------------
 
