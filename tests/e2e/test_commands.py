@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -125,6 +126,16 @@ def test_doctor_looks_at_the_whole_machine(cloud: RunningCloud) -> None:
     problems = [row for row in rows.values() if row["verdict"] == "problem"]
     assert done.returncode == (1 if problems else 0)
     assert all(row["remedy"] for row in problems)
+
+
+def test_doctor_sees_a_qemu_that_cannot_join_machines(cloud: RunningCloud, tmp_path: Path) -> None:
+    old = tmp_path / "qemu-system-x86_64"
+    old.write_text("#!/bin/sh\nprintf 'Available netdev backend types:\\nsocket\\nhubport\\nuser\\n'\n")
+    old.chmod(0o755)
+    environment = {**cloud.environment, "PATH": f"{tmp_path}:{cloud.environment['PATH']}"}
+    done = replace(cloud, environment=environment).reddog("doctor", "--output", "json", check=False)
+    (row,) = [row for row in json.loads(done.stdout) if row["check"] == "Private networks"]
+    assert (row["verdict"], "7.2" in row["remedy"], "stream" in row["finding"]) == ("problem", True, True)
 
 
 def test_doctor_sees_an_open_data_directory(cloud: RunningCloud) -> None:

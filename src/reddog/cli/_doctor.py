@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,7 +56,17 @@ def doctor(data_dir: DataDir = None, output: Output = Format.TABLE) -> None:
 
 def findings(data_dir: Path) -> Iterator[Finding]:
     """Run every check; one that fails itself is a problem like any other."""
-    for check in (_python, _qemu, _accelerator, _image_tools, _ports, _ipv6, _files, _storage_names):
+    for check in (
+        _python,
+        _qemu,
+        _networks,
+        _accelerator,
+        _image_tools,
+        _ports,
+        _ipv6,
+        _files,
+        _storage_names,
+    ):
         yield _guarded(check)
     for checked in (_space, _privacy, _configuration, _certificate):
         yield _guarded(lambda checked=checked: checked(data_dir))  # type: ignore[misc]
@@ -82,6 +93,21 @@ def _qemu() -> Finding:
     except MachineError as error:
         return Finding("QEMU", "problem", error.message, error.remedy)
     return Finding("QEMU", "ok", str(qemu.program))
+
+
+def _networks() -> Finding:
+    from reddog.fabric import MachineError
+    from reddog.fabric.qemu import find_qemu
+
+    try:
+        command = [*find_qemu().command(), "-netdev", "help"]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False).stdout.split()
+    except (MachineError, subprocess.TimeoutExpired):
+        return Finding("Private networks", "note", "unknown, as there is no QEMU")
+    if missing := {"hubport", "stream", "user"} - set(told):
+        text = f"QEMU lacks the network backends {', '.join(sorted(missing))}: no machine can start"
+        return Finding("Private networks", "problem", text, "Install QEMU 7.2 or later, built with slirp.")
+    return Finding("Private networks", "ok", "machines find each other by name; no privileges are needed")
 
 
 def _accelerator() -> Finding:
