@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import CloudStarter, RunningCloud, machines_of
-from tests.e2e.machines import ssh, wait_for_status, wait_until_done, wait_until_ready
+from tests.e2e.machines import BOOT_TIME, ssh, wait_for_status, wait_until_done, wait_until_ready
 
 from azure.servicemanagement import (
     ConfigurationSet,
     ConfigurationSetInputEndpoint,
     LinuxConfigurationSet,
+    LoadBalancerProbe,
     OSVirtualHardDisk,
     ServiceManagementService,
 )
@@ -198,6 +200,94 @@ def test_a_data_disk_comes_and_goes_under_the_running_guest(
     assert run(f"sudo -n head -c 4 /dev/{disk()}") == "kept"
     wait_until_done(sms, sms.delete_data_disk("ups", "ups", "ups", 0, delete_vhd=True))
     eventually(lambda: name not in [one.name for one in sms.list_disks()])
+
+
+def web(*more: ConfigurationSetInputEndpoint) -> ConfigurationSet:
+    """A network configuration with a part in the load-balanced set `web`."""
+    network = ConfigurationSet()
+    network.configuration_set_type = "NetworkConfiguration"
+    shared = ConfigurationSetInputEndpoint("web", "tcp", "8080", "80", load_balanced_endpoint_set_name="web")
+    shared.load_balancer_probe = LoadBalancerProbe("", "80", "tcp")
+    shared.load_balancer_probe.interval_in_seconds = 5
+    shared.load_balancer_probe.timeout_in_seconds = 11
+    for endpoint in (*more, shared):
+        network.input_endpoints.input_endpoints.append(endpoint)
+    return network
+
+
+def add_second_machine(sms: ServiceManagementService) -> None:
+    image = next(image for image in sms.list_os_images() if image.category == "Public")
+    vhds = sms.get_storage_account_properties("downs").storage_service_properties.endpoints[0]
+    result = sms.add_role(
+        "ups",
+        "ups",
+        "ups2",
+        LinuxConfigurationSet("downshost", USER, PASSWORD, False),
+        OSVirtualHardDisk(image.name, f"{vhds}vhds/ups2.vhd"),
+        network_config=web(ConfigurationSetInputEndpoint("ssh2", "tcp", "2022", "22")),
+        role_size="ExtraSmall",
+    )
+    wait_until_done(sms, result)
+
+
+def second_machine(sms: ServiceManagementService) -> Any:
+    found = sms.get_deployment_by_name("ups", "ups").role_instance_list
+    return next(one for one in found if one.role_name == "ups2")
+
+
+def answers(place: Any) -> set[str]:
+    """Who answers some requests to an endpoint."""
+
+    def ask() -> str:
+        try:
+            with socket.create_connection((place.vip, int(place.public_port)), 10) as connection:
+                connection.settimeout(10)
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                return connection.makefile("rb").read().decode().split()[-1]
+        except (OSError, IndexError):
+            return ""
+
+    return set(filter(None, (ask() for _ in range(4))))
+
+
+def test_machines_of_a_deployment_share_a_network_and_an_endpoint(
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+) -> None:
+    """They reach each other by name; the endpoint's connections go to those that take some, also while the cloud
+    is down; and both ask the deployment's DNS server."""
+    own = web(ConfigurationSetInputEndpoint("ssh", "tcp", "22", "22"))
+    wait_until_done(sms, sms.update_role("ups", "ups", "ups", network_config=own))
+    add_second_machine(sms)
+    first = wait_until_ready(sms, "ups", "ups")
+    eventually(lambda: second_machine(sms).instance_status == "ReadyRole", BOOT_TIME)
+    second = second_machine(sms)
+    addresses = first.ip_address, second.ip_address
+    assert addresses[0].startswith("10.")
+    assert addresses[0].rpartition(".")[0] == addresses[1].rpartition(".")[0]
+
+    place = first.instance_endpoints[1]
+    assert (place.name, second.instance_endpoints[1].public_port) == ("web", place.public_port)
+    serve = "mkdir -p w && hostname >w/index.html && sudo httpd -p 80 -h /home/someone/w"
+    assert addresses[1] in ssh(first, USER, f"sudo ping -c 1 -W 10 downshost && {serve}", password=PASSWORD)
+    assert addresses[0] in ssh(second, USER, f"sudo ping -c 1 -W 10 upshost && {serve}", password=PASSWORD)
+    eventually(lambda: answers(place) == {"upshost", "downshost"})
+    ssh(second, USER, "sudo killall httpd", password=PASSWORD)
+    eventually(lambda: answers(place) == {"upshost"})
+
+    os.kill(cloud.process, signal.SIGKILL)
+    ssh(second, USER, "sudo httpd -p 80 -h /home/someone/w", password=PASSWORD)
+    eventually(lambda: answers(place) == {"upshost", "downshost"})
+    cloud.up("qemu")
+    assert wait_until_ready(sms, "ups", "ups").ip_address == addresses[0]
+    assert answers(place) == {"upshost", "downshost"}
+
+    wait_until_done(sms, sms.add_dns_server("ups", "ups", "own", "192.0.2.53"))
+    resolver = "grep -c 'nameserver 192.0.2.53' /etc/resolv.conf || true"
+    eventually(lambda: ssh(second, USER, resolver, password=PASSWORD).strip() == "1", 90)
+    wait_until_done(sms, sms.delete_role("ups", "ups", "ups2"))
+    eventually(lambda: answers(place) == {"upshost"})
+    disk = next(one.name for one in sms.list_disks() if "ups2" in one.media_link)
+    sms.delete_disk(disk, delete_vhd=True)
 
 
 def test_endpoints_and_addresses_change_under_the_running_guest(
