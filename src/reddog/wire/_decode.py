@@ -50,11 +50,14 @@ def decode(cls: type[T], data: bytes, *, strict: bool = False) -> T:
     :raises ServiceError: 400 ``InvalidXmlRequest``; not well-formed, a document type, and with ``strict``
         also a wrong root, a missing required element, or text that is not of the element's type.
     """
-    wanted = cast(Any, cls)
-    if not strict and not issubclass(wanted, Scalar):
-        found = _scanner.read(wanted, data)
+    if not strict:
+        try:
+            found: T | None = _scanner.document(cls)(data)
+        except _scan.OTHERWISE:
+            found = None
         if found is not None:
-            return cast(T, found)
+            return found
+    wanted: Any = cls
     root = parse(data)
     if issubclass(wanted, Scalar):
         return cast(T, _decode_scalar(wanted, root))

@@ -26,6 +26,7 @@ from reddog.wire._schema import (
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DECLARED = f'xmlns="{NAMESPACE}" xmlns:i="{INSTANCE_NAMESPACE}"'
+_TEXTS = ("text", "number", "data")
 Encoder = Callable[[Any, list[str], bool], None]
 Writer = Callable[[str, Any, list[str], bool], None]  # tag, value, parts, response
 
@@ -38,55 +39,66 @@ def encode(value: WireType, root: str | None = None, *, response: bool = False) 
     :param response: mark polymorphic elements with ``i:type``, as the service does in answers.
     :raises ServiceError: 400; a text has a character that XML cannot hold.
     """
-    name = root or value.xml_name()
-    if isinstance(value, Scalar):
+    name, head, tail, write = _document(cast(Any, type(value)))
+    if root is not None and root != name:
+        name, head, tail = root, f"<{root} {_DECLARED}>", f"</{root}>"
+    if write is None:
         return _encode_scalar(name, value)
-    parts = [f"<{name} {_DECLARED}>"]
-    _encoder(cast(Any, type(value)))(value, parts, response)
+    parts = [head]
+    write(value, parts, response)
     if len(parts) == 1:
-        parts = [f"<{name} {_DECLARED}/>"]
-    else:
-        parts.append(f"</{name}>")
-    return _checked("".join(parts))
+        return f"{head[:-1]}/>".encode()
+    parts.append(tail)
+    return "".join(parts).encode()
 
 
-def _encode_scalar(name: str, value: Scalar) -> bytes:
+@cache
+def _document(cls: type[WireType]) -> tuple[str, str, str, Encoder | None]:
+    """A type's own root, how it begins and ends, and its encoder; none for a document that is one value."""
+    name = cls.xml_name()
+    write = None if issubclass(cls, Scalar) else _encoder(cast(Any, cls))
+    return name, f"<{name} {_DECLARED}>", f"</{name}>", write
+
+
+def _encode_scalar(name: str, value: WireType) -> bytes:
     ((attribute, member),) = members(type(value))
     content, parts = getattr(value, attribute), list[str]()
     _writer(member)(name, "" if content is None else content, parts, True)
-    return _checked(parts[0].replace(f"<{name}", f'<{name} xmlns="{SERIALIZATION_NAMESPACE}"', 1))
+    return parts[0].replace(f"<{name}", f'<{name} xmlns="{SERIALIZATION_NAMESPACE}"', 1).encode()
 
 
 def encode_item(value: WireType, tag: str | None = None, *, response: bool = True) -> bytes:
     """Write one element of a list that is sent in pieces, without namespace declarations."""
     parts: list[str] = []
     _write_element(tag or value.xml_name(), value, parts, response)
-    return _checked("".join(parts))
-
-
-def _checked(document: str) -> bytes:
-    found = None if document.isprintable() else _FORBIDDEN.search(document)
-    if found:
-        raise errors.FORBIDDEN_CHARACTER(character=f"U+{ord(found.group()):04X}")
-    return document.encode("utf-8")
+    return "".join(parts).encode()
 
 
 @cache
 def _encoder(cls: type[WireType]) -> Encoder:
-    writers = [(name, member.tag, _writer(member)) for name, member in members(cls)]
-
-    def write(value: Any, parts: list[str], response: bool) -> None:
-        attributes = value.__dict__
-        for name, tag, writer in writers:
-            content = attributes.get(name)
-            if content is None:
-                continue
-            if content is NIL:
-                parts.append(f'<{tag} i:nil="true"/>')
-            else:
-                writer(tag, content, parts, response)
-
-    return write
+    """A type's encoder: made as source, as dataclasses make their methods, for a loop over the members is slower."""
+    names: dict[str, Any] = {"nil": NIL, "escape": _escape}
+    lines = ["def write(value, parts, response):", "    get, add = value.__dict__.get, parts.append"]
+    for number, (name, member) in enumerate(members(cls)):
+        names[f"write{number}"] = _writer(member)
+        tag = member.tag
+        lines += [
+            f"    value = get({name!r})",
+            "    if value is None: pass",
+            f"    elif value is nil: add('<{tag} i:nil=\"true\"/>')",
+        ]
+        if member.kind in _TEXTS:
+            lines += [
+                "    elif value.__class__ is str:",
+                f"        if value.isalnum(): add(f'<{tag}>{{value}}</{tag}>')",
+                f"        else: add(f'<{tag}>{{escape(value)}}</{tag}>' if value else '<{tag}/>')",
+            ]
+        elif member.kind == "integer":
+            lines += [f"    elif value.__class__ is int: add(f'<{tag}>{{value}}</{tag}>')"]
+        lines += [f"    else: write{number}({tag!r}, value, parts, response)"]
+    exec(compile("\n".join(lines), f"<encoder of {cls.__name__}>", "exec"), names)  # noqa: S102 - declarations alone
+    made: Encoder = names["write"]
+    return made
 
 
 def _writer(member: Member) -> Writer:
@@ -106,10 +118,6 @@ def _write_boolean(tag: str, value: Any, parts: list[str], response: bool) -> No
     parts.append(f"<{tag}>{'true' if value else 'false'}</{tag}>")
 
 
-def _write_integer(tag: str, value: Any, parts: list[str], response: bool) -> None:
-    parts.append(f"<{tag}>{value}</{tag}>")
-
-
 def _write_encoded(tag: str, value: Any, parts: list[str], response: bool) -> None:
     text = _base64(value)
     parts.append(f"<{tag}>{text}</{tag}>" if text else f"<{tag}/>")
@@ -122,6 +130,9 @@ def _base64(value: Any) -> str:
 def _escape(value: str) -> str:
     if value.isalnum():  # the most of what is written, and the quickest to tell
         return value
+    found = None if value.isprintable() else _FORBIDDEN.search(value)
+    if found:
+        raise errors.FORBIDDEN_CHARACTER(character=f"U+{ord(found.group()):04X}")
     if "&" in value:
         value = value.replace("&", "&amp;")
     if "<" in value:
@@ -185,7 +196,6 @@ def _write_pairs(tag: str, member: Member, values: dict[str, str], parts: list[s
 
 _WRITERS: dict[str, Writer] = {
     "boolean": _write_boolean,
-    "integer": _write_integer,
     "encoded": _write_encoded,
     "element": _write_element,
     "elements": _write_all,
