@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from reddog import images, pki
 from reddog.cloud import Cloud
 from reddog.settings import Settings
+from service_packages import ENTRY, cscfg, csdef, make_package, role_xml
 
 SCRIPT = Path(__file__).parent / "e2e" / "whole_tour.py"
 PFX_PASSWORD = "pfx-Passw0rd"
@@ -77,7 +78,7 @@ def take(python: str, summary: dict[str, Any], directory: Path) -> Taken:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(
         [python, "-W", "ignore", str(SCRIPT)],
-        input=json.dumps({**summary, **certificates(directory)}),
+        input=json.dumps({**summary, **certificates(directory), **package(directory)}),
         capture_output=True,
         text=True,
         env={**environment, "NO_PROXY": "*"},
@@ -86,6 +87,17 @@ def take(python: str, summary: dict[str, Any], directory: Path) -> Taken:
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return Taken(**json.loads(done.stdout))
+
+
+def package(directory: Path) -> dict[str, str]:
+    """A service package whose role has no endpoints, and its configuration."""
+    setting = '<ConfigurationSettings><Setting name="Color" /></ConfigurationSettings>'
+    definition = csdef(role_xml("WorkerRole1", ENTRY + setting, "Small"))
+    return {
+        "package": base64.b64encode(make_package(directory, definition).read_bytes()).decode(),
+        "configuration": cscfg({"WorkerRole1": 2}, {"Color": "red"}),
+        "role": "WorkerRole1",
+    }
 
 
 def certificates(directory: Path) -> dict[str, Any]:

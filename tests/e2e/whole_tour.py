@@ -6,7 +6,9 @@ method that made it, and the methods that the cloud says it does not support.
 It is written against the public interface of azure.servicemanagement, so the published package and ours take it alike.
 """
 
+import base64
 import datetime
+import hmac
 import json
 import sys
 import time
@@ -488,8 +490,94 @@ def vm_images(tour):
     tour.do("delete_hosted_service", name)
 
 
+def put_blob(tour, name, content):
+    """Upload a block blob, which needs no SDK; returns its URL as on Azure."""
+    key = tour.get("get_storage_account_keys", ACCOUNT).storage_service_keys.primary
+    date = datetime.datetime.now(datetime.UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    headers = {"x-ms-blob-type": "BlockBlob", "x-ms-date": date, "x-ms-version": "2015-02-21"}
+    for path, query, data, resource in (
+        ("/packages", "?restype=container", b"", "\nrestype:container"),
+        (f"/packages/{name}", "", content, ""),
+    ):
+        own = "".join(f"{header}:{headers[header]}\n" for header in sorted(headers))
+        length = str(len(data)) if data else ""
+        text = f"PUT\n\n\n{length}\n\n\n\n\n\n\n\n\n{own}/{ACCOUNT}/{ACCOUNT}{path}{resource}"
+        signature = base64.b64encode(hmac.digest(base64.b64decode(key), text.encode(), "sha256")).decode()
+        answer = requests.put(
+            f"{tour.known['blob_endpoint']}/{ACCOUNT}{path}{query}",
+            data=data,
+            headers={**headers, "Authorization": f"SharedKey {ACCOUNT}:{signature}"},
+        )
+        assert answer.ok or answer.status_code == 409, answer.text
+    return f"http://{ACCOUNT}.blob.core.windows.net/packages/{name}"
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
 def packages(tour):
-    """Deployments of packages: create_deployment and all that can be done with them belong here."""
+    """Deployments of packages, and all that can be done with them."""
+    name, configuration = "pkg" + SERVICE, tour.known["configuration"]
+    where, properties = (name, name), {"dep1": "val1", "dep2": "val2"}
+    package = put_blob(tour, "tour.cspkg", base64.b64decode(tour.known["package"]))
+    tour.do("create_hosted_service", name, name, location=WEST)
+
+    def look():
+        return tour.get("get_deployment_by_name", *where)
+
+    def wait_until(condition):
+        for _ in range(600):
+            if condition(look()):
+                return
+            time.sleep(0.02)
+        raise AssertionError("it does not become so")
+
+    tour.do(
+        "create_deployment",
+        *(name, "production", name, package, "a label", encoded(configuration), False, False, properties),
+        watch=look,
+    )
+    tour.get("get_deployment_by_slot", name, "production")
+    tour.get("get_hosted_service_properties", name, True)
+    tour.do("update_deployment_status", *where, "Suspended")
+    more = configuration.replace('count="2"', 'count="4"')
+    tour.do("change_deployment_configuration", *where, encoded(more), watch=look)
+    look()
+    tour.do("update_deployment_status", *where, "Running", watch=look)
+    wait_until(lambda found: all(one.instance_status == "ReadyRole" for one in found.role_instance_list))
+    changed = more.replace('value="red"', 'value="blue"')
+    tour.do("change_deployment_configuration", *where, encoded(changed), mode="Manual")
+    wait_until(lambda found: found.upgrade_status.upgrade_type == "Manual")
+    tour.do("walk_upgrade_domain", *where, 0)
+    tour.fails("walk_upgrade_domain", *where, 3)
+    tour.do("rollback_update_or_upgrade", *where, "Auto", True)
+    wait_until(lambda found: found.status == "Running")
+    tour.do("upgrade_deployment", *where, "Auto", package, encoded(configuration), "new", False)
+    wait_until(lambda found: found.status == "Running" and not found.locked)
+    first = f"{tour.known['role']}_IN_0"
+    tour.do("reboot_role_instance", *where, first)
+    tour.do("reimage_role_instance", *where, first)
+    tour.do("rebuild_role_instance", *where, first)
+    tour.do("delete_role_instances", *where, [f"{tour.known['role']}_IN_1"])
+    tour.fails("reboot_role_instance", *where, "nobody")
+    staged = "staged" + name
+    tour.do("create_deployment", name, "staging", staged, package, "a label", encoded(configuration))
+    tour.do("swap_deployment", name, name, staged)
+    tour.get("get_deployment_by_slot", name, "production")
+    reserved_package(tour, name, staged)
+    tour.do("delete_deployment", *where)
+    tour.fails("get_deployment_by_name", *where)
+    tour.do("delete_hosted_service", name, complete=True)
+
+
+def reserved_package(tour, service, deployment):
+    """A reserved IP for a deployment of a package."""
+    tour.do("create_reserved_ip_address", "pkgip", "a label", WEST)
+    tour.do("associate_reserved_ip_address", "pkgip", service, deployment)
+    tour.get("get_hosted_service_properties", service, True)
+    tour.do("disassociate_reserved_ip_address", "pkgip", service, deployment)
+    tour.do("delete_reserved_ip_address", "pkgip")
 
 
 def clean_up(tour):

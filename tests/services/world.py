@@ -25,6 +25,8 @@ from reddog.services import (
     ServicesSettings,
     _instance_reconciler,
     _role_reconciler,
+    _upgrade,
+    _virtual_ips,
 )
 from reddog.storage import BlobAddress, Storage
 from reddog.storage._index import Blob
@@ -222,9 +224,33 @@ class World:
             time.sleep(0.01)
 
     def rest(self) -> None:
-        """Wait until nothing is under way."""
-        self.eventually(lambda: not self.store.read(lambda reader: reader.unsettled(0, 1)))
+        """Wait until nothing is under way; updates of packages that wait for somebody may wait on."""
         self.eventually(lambda: not self.store.read(lambda reader: reader.running()))
+        self.eventually(lambda: not self._walking() and not self._moving())
+        self.eventually(lambda: not self.store.read(lambda reader: reader.unsettled(0, 1)))
+
+    def _moving(self) -> list[str]:
+        """Instances whose endpoints are not at their deployment's address yet."""
+        rows, address_of = self.rows("role_instance"), _virtual_ips.address_of
+        address = {row.parent: self.store.read(lambda r, row=row: address_of(r, row.parent)) for row in rows}
+        return [
+            row.key
+            for row in rows
+            if any(entry[4] != address[row.parent] for entry in row.state.get("endpoints", ()))
+            and row.goal["running"]
+        ]
+
+    def _walking(self) -> list[str]:
+        """Deployments with instances that are to change by themselves."""
+        return [row.key for row in self.rows("deployment") if _upgrade.is_underway(row, self._let_go(row))]
+
+    def _let_go(self, deployment: Resource) -> list[Resource]:
+        """The instances of a deployment that wait for nobody but each other."""
+        found = [one for one in self.rows("role_instance") if one.parent == deployment.key]
+        upgrade = deployment.goal.get("upgrade")
+        if upgrade is not None and upgrade["type"] == "Manual" and deployment.goal["running"]:
+            return [one for one in found if one.goal["upgrade_domain"] < upgrade["walked"]]
+        return found
 
 
 def platform_image(directory: Path) -> PlatformImage:

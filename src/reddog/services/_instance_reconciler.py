@@ -120,9 +120,9 @@ class InstanceReconciler(Reconciler):
                 return self._remove(row, ctx, found)
             self._reimage(row, ctx)
             row = self._move(ctx.row, ctx, found)
-            if not row.goal["running"]:
-                return self._suspend(row, ctx)
-            return self._run(row, ctx, found)
+            done = self._run(row, ctx, found) if row.goal["running"] else self._suspend(row, ctx)
+            self._look_at([row])  # what has happened meanwhile, such as that it is ready, is not missed
+            return done
 
     def observe(self, row: Resource, ctx: Context) -> None:
         """See `Reconciler.observe`."""
@@ -134,7 +134,7 @@ class InstanceReconciler(Reconciler):
         ready = self.is_ready(row)
         if ready != row.state.get("ready", False):
             ctx.patch_state(ready=ready)
-            self._tell_others(found)
+            self._look_at(found.instances)
         if self._has_drifted(row, found, seen):
             ctx.unsettle()
 
@@ -150,7 +150,7 @@ class InstanceReconciler(Reconciler):
         ctx.checkpoint("machine removed")
         self._files.forget_instance(machine)
         self._keys.pop(machine, None)
-        self._tell_others(found)
+        self._look_at(found.instances)
         return Converged()
 
     def _reimage(self, row: Resource, ctx: Context) -> None:
@@ -363,11 +363,11 @@ class InstanceReconciler(Reconciler):
             or row.state.get("endpoints") != _asked(row, found, self._shares_ports)
         )
 
-    def _tell_others(self, found: _World) -> None:
-        """Have the deployment's other instances look whether it is their turn."""
-        for other in found.instances:
+    def _look_at(self, instances: list[Resource]) -> None:
+        """Have the engine look at instances when it can: it may be their turn."""
+        for one in instances:
             if self._engine is not None:
-                self._engine.poke(*other.ref)
+                self._engine.poke(*one.ref)
 
 
 def _let_outdated_go_on(tx: Tx, deployment_key: str) -> None:

@@ -72,7 +72,7 @@ class PackageView:
             private_id=goal["private_id"],
             status=status,
             label=current["label"],
-            url=None if deploying else f"http://{address}/",
+            url=f"http://{address}/",
             configuration=current["configuration"],
             role_instance_list=RoleInstanceList(
                 [self._instance(one, row, address, ports) for one in present]
