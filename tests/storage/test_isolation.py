@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -31,6 +30,7 @@ import signing
 from reddog.storage import AccountNotFound
 from reddog.storage._account import Account
 from reddog.storage._index import Blob
+from storage_load import held
 
 MANY = 10_000
 EVERYTHING = AccountSasPermissions.from_string("rwdlacup")
@@ -197,15 +197,6 @@ def test_an_account_of_ten_thousand_blobs_is_listed_and_leaves_nothing(server, c
         server.storage.find("acct")
     server.storage.ensure_account("acct", *server.keys)
     assert refused(lambda: list(container.list_blobs())) == (404, "ContainerNotFound")
-
-
-def held(root: Path) -> set[str]:
-    """Files below a directory that this process has open, deleted ones too."""
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        with contextlib.suppress(OSError):
-            found.add(os.readlink(entry))
-    return {path for path in found if path.startswith(str(root))}
 
 
 def test_what_requests_hold_of_a_removed_account_is_freed_when_they_end(server, container):
