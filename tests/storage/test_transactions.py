@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import threading
 import time
@@ -180,3 +181,26 @@ def test_every_commit_is_on_the_disk(transactions: Transactions):
     with transactions.writing() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_of_many_changes_exactly_those_that_succeeded_are_there(
+    transactions: Transactions, pool: ThreadPoolExecutor
+):
+    seen = commits(transactions)
+
+    def work(worker: int) -> list[str]:
+        choose, kept = random.Random(worker), []
+        for number in range(25):
+            name = f"{worker}-{number:02}"
+            fails = choose.random() < 0.3
+            try:
+                add(transactions, name, "", lambda fails=fails: 1 // (not fails))  # type: ignore[misc]
+            except ZeroDivisionError:
+                continue
+            assert name in names(transactions)
+            kept.append(name)
+        return kept
+
+    kept = [name for found in pool.map(work, range(12)) for name in found]
+    assert names(transactions) == sorted(kept)
+    assert len(seen) < len(kept)
