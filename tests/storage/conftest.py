@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.data.tables import TableClient, TableServiceClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
@@ -49,6 +51,17 @@ class Server:
         key = self.keys[0] if credential == "" else credential
         url = f"http://127.0.0.1:{self.ports['queue']}/{account}"
         return QueueServiceClient(url, credential=key, retry_total=0)
+
+    def tables_url(self, account: str = "acct") -> str:
+        return f"http://127.0.0.1:{self.ports['table']}/{account}"
+
+    def table_key(self, account: str = "acct") -> AzureNamedKeyCredential:
+        return AzureNamedKeyCredential(account, self.keys[0])
+
+    def tables(self, sas: str = "", account: str = "acct") -> TableServiceClient:
+        """A client for tables: the owner's, or one that has a signature."""
+        credential = AzureSasCredential(sas) if sas else self.table_key(account)
+        return TableServiceClient(self.tables_url(account), credential=credential, retry_total=0)
 
     def files(self) -> set[Path]:
         """The files that hold bytes of blobs and blocks."""
@@ -123,3 +136,14 @@ def container(service: BlobServiceClient) -> ContainerClient:
 def queue(server: Server) -> Iterator[QueueClient]:
     with server.queues() as client:
         yield client.create_queue("queue")
+
+
+@pytest.fixture
+def tables(server: Server) -> Iterator[TableServiceClient]:
+    with server.tables() as client:
+        yield client
+
+
+@pytest.fixture
+def table(tables: TableServiceClient) -> TableClient:
+    return tables.create_table("Things")

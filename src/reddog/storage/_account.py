@@ -19,10 +19,12 @@ from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, 
 from reddog.storage._flush import disk_errors, sync_directory, sync_new
 from reddog.storage._index import Blob, Container, Index
 from reddog.storage._queues import QueueStore
+from reddog.storage.tables._store import TableStore
 
 _KEYS = "account.json"
 _INDEX = "index.db"
 _QUEUES = "queues.db"
+_TABLES = "tables.db"
 _DATA = "data"
 MOST_FLUSHES = 16  # of files, at the same time
 
@@ -53,6 +55,7 @@ class Account:
         self.index = Index(directory / _INDEX, name)
         self.flushes = ThreadPoolExecutor(MOST_FLUSHES, thread_name_prefix="reddog-flush")
         self.queues = QueueStore(directory / _QUEUES, name)
+        self.tables = TableStore(directory / _TABLES, name)
         self._clean()
 
     @classmethod
@@ -81,6 +84,7 @@ class Account:
         """Close the databases."""
         self.index.close()
         self.queues.close()
+        self.tables.close()
 
     def remove(self) -> None:
         """Delete the account with everything in it. It is gone at once, whatever happens meanwhile."""

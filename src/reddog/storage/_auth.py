@@ -72,8 +72,8 @@ def _no_policies(_: str) -> Mapping[str, Mapping[str, str]]:
 class Signable:
     """What a request is for, as shared access signatures name it.
 
-    service: blob, table or queue. container: the container or queue; that of a table stands in its signature. policies:
-    finds the stored access policies of the container, table or queue of that name.
+    service: blob, table or queue. container: or the queue, or the table. policies: finds the stored access policies of
+    the one with that name.
     """
 
     service: str
@@ -281,7 +281,7 @@ def _service_signature(
     write = {"blob": _blob_text, "table": _table_signature_text, "queue": _queue_text}[signable.service]
     if not _is_signed(write(account, query, signable), query["sig"], account.keys):
         raise refused("The shared access signature does not match.")
-    name = query["tn"] if signable.service == "table" else signable.container
+    name = _name(query, signable)
     terms = _terms(query, signable.policies(name) if "si" in query else {})
     _check_bounds(request, terms)
     resources = (
@@ -318,10 +318,16 @@ def _blob_text(account: Account, query: Mapping[str, str], signable: Signable) -
 
 
 def _table_signature_text(account: Account, query: Mapping[str, str], signable: Signable) -> str:
-    if not query.get("tn"):
+    name = _name(query, signable)
+    if not name:
         raise refused("The shared access signature names no table (tn).")
-    values = _first_values(account, query, "table", query["tn"].lower())
+    values = _first_values(account, query, "table", name.lower())
     return "\n".join(values + [query.get(name, "") for name in _KEY_RANGE])
+
+
+def _name(query: Mapping[str, str], signable: Signable) -> str:
+    """The container, queue or table that a signature is for; a table can be named by it."""
+    return (signable.service == "table" and query.get("tn")) or signable.container
 
 
 def _queue_text(account: Account, query: Mapping[str, str], signable: Signable) -> str:

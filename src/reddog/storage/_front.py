@@ -34,6 +34,8 @@ LONGEST_HEADER = 64 << 10  # bytes; conditions on tags are longer than servers c
 _ECHOED = re.compile("[ -~]{1,1024}")
 _NO_TEXT = re.compile("[\0-\x08\n-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _NO_UNICODE = re.compile("[\ud800-\udfff]")
+_ID = web.RequestKey("id", str)
+_VERSION = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _VERBS = ("GET", "HEAD", "PUT", "DELETE", "POST", "MERGE", "PATCH")
 log = logging.getLogger("reddog.storage")
 AccountFinder = Callable[[str], Account]
@@ -123,6 +125,14 @@ class Service(ABC, Generic[R]):
     def refusal_body(self, request: web.Request, error: StorageError) -> web.Response:
         """An error in the service's shape."""
         return web.Response(status=error.status, body=error.to_xml(), content_type=XML)
+
+
+def request_id(request: web.Request) -> str:
+    """The id of a request, as its answer tells it."""
+    found = request.get(_ID)
+    if found is None:
+        found = request[_ID] = str(uuid.uuid4())
+    return found
 
 
 def nobody() -> StorageError:
@@ -226,7 +236,7 @@ class Front(Generic[R]):
         """Add the headers that every answer has."""
         headers = response.headers
         headers["Server"] = self._server
-        headers["x-ms-request-id"] = str(uuid.uuid4())
+        headers["x-ms-request-id"] = request_id(request)
         headers["x-ms-version"] = VERSION
         headers["Date"] = formatdate(usegmt=True)
         for name in ("x-ms-version", "x-ms-client-request-id"):
@@ -242,6 +252,9 @@ def _check_text(request: web.Request) -> None:
     for name, value in request.headers.items():
         if _NO_TEXT.search(value):
             raise bad_header(name, value.encode("utf-8", "replace").decode())
+    version = request.headers.get("x-ms-version")
+    if version is not None and _VERSION.fullmatch(version) is None:
+        raise bad_header("x-ms-version", version)
     for name, value in request.query.items():
         if _NO_UNICODE.search(name + value):
             raise bad_query("", value.encode("utf-8", "replace").decode())

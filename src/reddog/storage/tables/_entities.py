@@ -1,0 +1,26 @@
+"""Operations on entities as handlers of requests."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from reddog.storage.tables import _queries
+from reddog.storage.tables._changes import change
+from reddog.storage.tables._request import TableRequest
+
+
+async def query(request: TableRequest) -> web.StreamResponse:
+    """Query Entities, page by page."""
+    answer = await request.account.tables.read(_queries.entities(request.ask_of()))
+    return answer.response()
+
+
+async def get(request: TableRequest) -> web.StreamResponse:
+    """Query Entities, for the one with a key. It is read at once: a thread would take longer than the look."""
+    return request.account.tables.look(_queries.entity(request.ask_of())).response()
+
+
+async def write(request: TableRequest) -> web.StreamResponse:
+    """Insert, Update, Merge, Insert Or Replace, Insert Or Merge, and Delete Entity."""
+    found = change(await request.ask())
+    return (await request.account.tables.write(found.make)).response()
