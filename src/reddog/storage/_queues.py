@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import secrets
 import sqlite3
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from reddog.storage._errors import (
-    AccountNotFound,
-    MessageNotFound,
-    NoSpace,
-    QueueNotFound,
-    pop_receipt_mismatch,
-)
-from reddog.store import Database, DiskFull, StoreError
+from reddog.storage._database import AccountDatabase
+from reddog.storage._errors import MessageNotFound, QueueNotFound, pop_receipt_mismatch
 
-T = TypeVar("T")
 NEVER = 253402300799.0  # the last second of the year 9999
 SWEPT_AT_ONCE = 1000  # messages
 _SCHEMA = """
@@ -277,10 +265,8 @@ class QueueWriter(QueueReader):
             self._notice(queue, self._clock())
 
 
-class QueueStore:
-    """An account's queues. Thread-safe; the file is made when a queue is first asked for.
-
-    A change is durable when it is answered; those that come together share a commit.
+class QueueStore(AccountDatabase[QueueReader, QueueWriter]):
+    """An account's queues. See `AccountDatabase`.
 
     Args:
         path: The database.
@@ -289,84 +275,13 @@ class QueueStore:
     """
 
     def __init__(self, path: Path, account: str, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
-        self._account = account
-        self._clock = clock
-        self._gate = threading.Lock()
-        self._database: Database[QueueReader, QueueWriter] | None = None
-        self._closed = False
-        self._sweeping: set[int] = set()
-
-    async def read(self, look: Callable[[QueueReader], T]) -> T:
-        """What `look` finds, in a thread.
-
-        :raises AccountNotFound: the account was removed meanwhile.
-        """
-        return await asyncio.to_thread(self.look, look)
-
-    async def write(self, change: Callable[[QueueWriter], T]) -> T:
-        """What `change` returns, once it is durable; what it raises has undone it.
-
-        :raises AccountNotFound: the account was removed meanwhile.
-        :raises NoSpace: the disk is full.
-        """
-        try:
-            database = self._database
-            if database is None:
-                database = await asyncio.to_thread(self._opened)
-            return await asyncio.wrap_future(database.submit(change))
-        except StoreError as error:
-            raise self._explained(error) from error
-
-    def look(self, look: Callable[[QueueReader], T]) -> T:
-        """What `look` finds, in this thread."""
-        try:
-            return self._opened().read(look)
-        except StoreError as error:
-            raise self._explained(error) from error
-
-    def close(self) -> None:
-        """Finish the changes that are queued, and close the database."""
-        with self._gate:
-            self._closed = True
-            database, self._database = self._database, None
-        if database is not None:
-            database.close()
-
-    def _opened(self) -> Database[QueueReader, QueueWriter]:
-        with self._gate:
-            if self._closed:
-                raise AccountNotFound(self._account)
-            if self._database is None:
-                self._database = database = Database.make(
-                    self._path,
-                    _SCHEMA,
-                    lambda connection: QueueReader(connection, self._clock),
-                    lambda connection: QueueWriter(connection, self._clock, self._sweep),
-                )
-                database.submit(QueueWriter.sweep_all)
-            return self._database
-
-    def _sweep(self, queue: int) -> None:
-        """Delete what is gone behind the changes that wait now, so that none of these waits for long."""
-        database = self._database
-        if database is None or queue in self._sweeping:
-            return
-        self._sweeping.add(queue)
-        try:
-            database.submit(lambda writer: writer.sweep(queue)).add_done_callback(partial(self._swept, queue))
-        except StoreError:  # closed: the next one to open the file sees to it
-            self._sweeping.discard(queue)
-
-    def _swept(self, queue: int, answer: Future[bool]) -> None:
-        self._sweeping.discard(queue)
-        if answer.exception() is None and answer.result():
-            self._sweep(queue)
-
-    def _explained(self, error: StoreError) -> Exception:
-        if self._closed:
-            return AccountNotFound(self._account)
-        return NoSpace() if isinstance(error, DiskFull) else error
+        super().__init__(
+            path,
+            account,
+            _SCHEMA,
+            lambda connection: QueueReader(connection, clock),
+            lambda connection, sweep: QueueWriter(connection, clock, sweep),
+        )
 
 
 def _queue(row: tuple[int, str, str, str]) -> Queue:
