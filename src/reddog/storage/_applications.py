@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from reddog.storage._blob_service import BlobService
-from reddog.storage._front import AccountFinder, Front
+from reddog.storage._front import AccountFinder, Front, Service
 from reddog.storage._queue_service import QueueService
 from reddog.storage.tables._service import TableService
 
 
-def applications(find: AccountFinder, domains: tuple[str, ...]) -> dict[str, web.Application]:
+def services(find: AccountFinder, domains: tuple[str, ...]) -> dict[str, Service[Any]]:
     """The services by name: blob, table, queue."""
-    return {
-        "blob": Front(BlobService(find, domains), find, domains).application(),
-        "table": Front(TableService(), find, domains).application(),
-        "queue": Front(QueueService(), find, domains).application(),
-    }
+    return {"blob": BlobService(find, domains), "table": TableService(), "queue": QueueService()}
+
+
+def applications(find: AccountFinder, domains: tuple[str, ...]) -> dict[str, web.Application]:
+    """The applications that serve them, by the same names."""
+    known = services(find, domains)
+    return {kind: Front(service, find, domains).application() for kind, service in known.items()}

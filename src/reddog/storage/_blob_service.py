@@ -76,6 +76,19 @@ class BlobService(Service[BlobRequest]):
             )
         return found
 
+    def supported(self) -> list[str]:
+        """See `Service.supported`; Copy Blob and writing from URLs are asked for by a header."""
+        from_urls = [
+            f"{operation.name} From URL"
+            for (level, method, comp, _), operation in self.operations.items()
+            if level == "blob" and method == "PUT" and comp in _FROM_URL
+        ]
+        return [*super().supported(), self._copy.name, *from_urls]
+
+    def refused(self) -> list[str]:
+        """See `Service.refused`."""
+        return [*super().refused(), *_UNSUPPORTED_HEADERS.values()]
+
     async def _from_url(self, handler: _Handler, request: BlobRequest) -> web.StreamResponse:
         """Have a write's body come from another blob."""
         request.source = await asyncio.to_thread(self._sources.open, request)

@@ -17,7 +17,7 @@ from reddog import vhd
 from reddog.storage import _address, _leases
 from reddog.storage._account import Account, copy_disk, empty_disk
 from reddog.storage._address import BlobAddress
-from reddog.storage._applications import applications
+from reddog.storage._applications import applications, services
 from reddog.storage._errors import AccountNotFound, BlobNotFound, LeaseConflict, StorageError, wrong_type
 from reddog.storage._flush import disk_errors
 from reddog.storage._index import Blob
@@ -78,6 +78,11 @@ class Storage:
         for application in found.values():
             application.on_startup.append(_let_many_wait)
         return found
+
+    def coverage(self) -> dict[str, tuple[list[str], list[str]]]:
+        """By service: the names of its operations, and of what it refuses by name."""
+        known = services(self.find, self.domains)
+        return {kind: (service.supported(), service.refused()) for kind, service in known.items()}
 
     # -- Accounts ----------------------------------------------------------------------------------------
 

@@ -104,6 +104,14 @@ class Service(ABC, Generic[R]):
             "InvalidUri", 400, f"There is no operation {method} on a {level} without a restype."
         )
 
+    def supported(self) -> list[str]:
+        """The names of the operations that it has."""
+        return [name for operation in self.operations.values() for name in operation.name.split(", ")]
+
+    def refused(self) -> list[str]:
+        """What the real service has and this one refuses by name."""
+        return list(self.unsupported.values())
+
     async def permit(self, request: R, operation: Operation[R]) -> None:
         """Whether the caller may do this. StorageError: no."""
         identity = request.identity
