@@ -176,7 +176,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
 
     class Endless:
         headers: dict[str, str] = {}  # noqa: RUF012
-        source = None
+        source, body_size = None, 1 << 40
         account = SimpleNamespace(flushes=None)
 
         class raw:

@@ -111,8 +111,18 @@ class _Draft:
         """Have all of it on the disk."""
         with self._gate, disk_errors():
             self._await_flush()
+            naming = self._flushes.submit(sync_directory, self._path.parent)
             os.fdatasync(self._file.fileno())
-            sync_directory(self._path.parent)
+            naming.result()
+
+    def write_whole(self, chunks: list[bytes]) -> None:
+        """Do all that is to be done with a small body, at once."""
+        try:
+            self.digest(chunks)
+            self.write(chunks)
+            self.finish()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -129,6 +139,14 @@ def _open_private(path: str, flags: int) -> int:
 async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
     """Write the body; each piece is written and digested while the next one is received. Returns its size."""
     draft = _Draft(path, digests, request.account.flushes)
+    if request.body_size <= GATHERED:
+        try:
+            chunks = [chunk async for piece in pieces(request) for chunk in piece]
+        except BaseException:
+            draft.close()
+            raise
+        await asyncio.to_thread(draft.write_whole, chunks)
+        return sum(map(len, chunks))
     received = 0
     writing: asyncio.Future[tuple[None, None]] | None = None
     try:

@@ -49,7 +49,8 @@ async def put_blob(request: BlobRequest) -> web.StreamResponse:
     if kind is None:
         raise bad_header("x-ms-blob-type", request.headers.get("x-ms-blob-type", ""))
     blob = new_blob(request, kind, whole=request.source is None)
-    await asyncio.to_thread(_require_container, request)
+    if request.body_size > _transfer.GATHERED:
+        await asyncio.to_thread(_require_container, request)
     headers = {"x-ms-request-server-encrypted": "false"}
     if kind == "BlockBlob":
         received = await _transfer.receive(request, whole=True)
