@@ -17,6 +17,7 @@ MESSAGE = b"<QueueMessage><MessageText>a</MessageText></QueueMessage>"
 
 def everything(caller: Caller, choose: random.Random) -> int:
     """Any request; its status."""
+    json = {"content_type": "application/json"}
     blob, name = {"x_ms_blob_type": "BlockBlob"}, f"things/{choose.randrange(6)}"
     requests: list[Callable[[], tuple[int, bytes]]] = [
         lambda: caller.call("blob", "PUT", "things", "restype=container"),
@@ -32,6 +33,10 @@ def everything(caller: Caller, choose: random.Random) -> int:
         lambda: caller.call("queue", "GET", "queue/messages"),
         lambda: caller.call("queue", "GET", "queue/messages", "peekonly=true"),
         lambda: caller.call("queue", "DELETE", "queue"),
+        lambda: caller.call("table", "POST", "Tables", body=b'{"TableName": "rows"}', **json),
+        lambda: caller.call("table", "PUT", "rows(PartitionKey='a',RowKey='b')", body=b'{"V": 1}', **json),
+        lambda: caller.call("table", "GET", "rows()"),
+        lambda: caller.call("table", "DELETE", "Tables('rows')"),
     ]
     return choose.choice(requests)()[0]
 

@@ -100,6 +100,7 @@ def traced(tmp_path: Path) -> Iterator[tuple[Caller, Path]]:
 def changes(caller: Caller) -> int:
     """One change of every kind; returns how many there were."""
     block, page = {"x_ms_blob_type": "BlockBlob"}, {"x_ms_blob_type": "PageBlob"}
+    json, entity = {"content_type": "application/json"}, "rows(PartitionKey='a',RowKey='b')"
     first, message = {"x_ms_range": "bytes=0-511"}, b"<QueueMessage><MessageText/></QueueMessage>"
     done = [
         caller.call("blob", "PUT", "new", "restype=container"),
@@ -121,6 +122,10 @@ def changes(caller: Caller) -> int:
         caller.call("queue", "POST", "queue/messages", body=message),
         caller.call("queue", "GET", "queue/messages"),
         caller.call("queue", "PUT", "queue", "comp=metadata", x_ms_meta_a="b"),
+        caller.call("table", "POST", "Tables", "", b'{"TableName": "rows"}', **json),
+        caller.call("table", "POST", "rows", "", b'{"PartitionKey": "a", "RowKey": "b"}', **json),
+        caller.call("table", "PUT", entity, "", b'{"V": 1}', **json),
+        caller.call("table", "DELETE", entity, if_match="*"),
     ]  # fmt: skip
     assert all(200 <= status < 300 for status, _ in done), done
     return len(done)

@@ -104,6 +104,61 @@ class Log:
         assert self._shown(404 if blob is None else 200, data) in self.possible
 
 
+class Tables:
+    """Entities of one partition that one client alone changes; two of them always together."""
+
+    def __init__(self, number: int) -> None:
+        self.partition = f"p{number}"
+        self.possible: dict[str, set[str]] = {}
+
+    def step(self, caller: Caller, choose: random.Random) -> None:
+        action = choose.choice((self.replace, self.merge, self.change_both, self.delete))
+        rows = ("a", "b") if action == self.change_both else (str(choose.randrange(5)),)
+        value = "-" if action == self.delete else os.urandom(8).hex()
+        for row in rows:
+            self.possible.setdefault(row, {"-"}).add(value)
+        action(caller, rows[0], value)
+        for row in rows:
+            self.possible[row] = {value}
+
+    def replace(self, caller: Caller, row: str, value: str) -> None:
+        assert self._change(caller, "PUT", row, value) == 204
+
+    def merge(self, caller: Caller, row: str, value: str) -> None:
+        assert self._change(caller, "MERGE", row, value) == 204
+
+    def delete(self, caller: Caller, row: str, value: str) -> None:
+        assert caller.call("table", "DELETE", self._path(row), if_match="*")[0] in (204, 404)
+
+    def change_both(self, caller: Caller, row: str, value: str) -> None:
+        """Both or none."""
+        parts = "".join(
+            "--c\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+            f"PUT http://127.0.0.1/acct/{self._path(row)} HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"
+            f'{{"V": "{value}"}}\r\n'
+            for row in "ab"
+        )
+        body = f"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n{parts}--c--\r\n--b--\r\n"
+        kind = "multipart/mixed; boundary=b"
+        status, answer = caller.call("table", "POST", "$batch", "", body.encode(), content_type=kind)
+        assert (status, answer.count(b"HTTP/1.1 204")) == (202, 2), answer
+
+    def _change(self, caller: Caller, method: str, row: str, value: str) -> int:
+        body, kind = f'{{"V": "{value}"}}'.encode(), "application/json"
+        return caller.call("table", method, self._path(row), "", body, content_type=kind)[0]
+
+    def _path(self, row: str) -> str:
+        return f"rows(PartitionKey='{self.partition}',RowKey='{row}')"
+
+    def verify(self, account: Account) -> None:
+        found = {}
+        for row in self.possible:
+            entity = account.tables.look(lambda tables, row=row: tables.entity("rows", (self.partition, row)))
+            found[row] = "-" if entity is None else str(entity.properties["V"])
+            assert found[row] in self.possible[row], row
+        assert found.get("a") == found.get("b")
+
+
 class Queue:
     """What many producers and consumers of one queue know of its messages."""
 
@@ -180,10 +235,11 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     found.end()
 
 
+Worker = Blobs | Log | Tables | Queue
+
+
 @contextmanager
-def at_work(
-    ports: dict[str, int], workers: list[Blobs | Log | Queue], seed: int
-) -> Iterator[Callable[[], int]]:
+def at_work(ports: dict[str, int], workers: list[Worker], seed: int) -> Iterator[Callable[[], int]]:
     """Let all work until the server is dead; gives how many steps have been done."""
     done, failures = [0] * len(workers), list[BaseException]()
 
@@ -209,13 +265,15 @@ def at_work(
 
 @pytest.mark.timeout(280)
 def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: Path):
-    blobs, log, queue = [Blobs(number) for number in range(2)], Log(), Queue()
-    workers: list[Blobs | Log | Queue] = [*blobs, log, queue, queue, queue]
+    queue, pairs = Queue(), [(Blobs(number), Tables(number)) for number in range(2)]
+    alone: list[Worker] = [Log(), *(one for pair in pairs for one in pair)]
     root, choose = tmp_path / "storage", random.Random()
     for seed in range(KILLS):
         ports = servers.start()
-        Caller(ports).call("queue", "PUT", "queue")
-        with at_work(ports, workers, seed) as steps:
+        caller = Caller(ports)
+        caller.call("queue", "PUT", "queue")
+        caller.call("table", "POST", "Tables", "", b'{"TableName": "rows"}', content_type="application/json")
+        with at_work(ports, [*alone, queue, queue, queue], seed) as steps:
             end = time.monotonic() + 30
             while not steps() and time.monotonic() < end:
                 time.sleep(0.01)
@@ -223,7 +281,7 @@ def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: P
             servers.kill(ports)
         storage = Storage(root, domains=("core.localhost",))
         account = storage.find("acct")
-        for one in (*blobs, log, queue):
+        for one in (*alone, queue):
             one.verify(account)
         with account.index.transaction():
             in_use = account.index.files()
