@@ -157,3 +157,37 @@ def test_ports_are_shared_within_a_set_alone(place: World) -> None:
 
 def shared_udp() -> Any:
     return shared(name="dns", protocol="udp")
+
+
+def one_set(**values: Any) -> Any:
+    given = {"load_balanced_endpoint_set_name": "web"} | values
+    return wire.LoadBalancedEndpointList([wire.only(wire.LoadBalancedEndpoint, **given)])
+
+
+def test_a_set_is_changed_in_all_its_roles_at_once(place: World) -> None:
+    other = bodies.endpoint("ssh", None, 22)
+    place.do(CREATE, bodies.deployment(web_role("one", shared(), other), web_role("two")), service="svc")
+    before = place.call("Get Role", **DEPLOYMENT, role="one").configuration_sets[0].input_endpoints
+    asked = probe(protocol="http", path="/up", port="8081")
+    body = one_set(port="8088", local_port="8080", load_balancer_probe=asked)
+    place.do("Update Load-Balanced Endpoint Set", body, **DEPLOYMENT)
+    for name in ("one", "two"):
+        told, *rest = place.call("Get Role", **DEPLOYMENT, role=name).configuration_sets[0].input_endpoints
+        assert (told.port, told.local_port, told.load_balancer_probe.path) == ("8088", "8080", "/up")
+        assert [one.port for one in rest] == [one.port for one in before[1:]][: len(rest)]
+        first = place.driver.spec(machine(place, name)).forwards[0]
+        assert (first.port, first.guest_port, first.probe) == (8088, 8080, Probe("http", 8081, "/up", 15, 31))
+    place.do("Update Load-Balanced Endpoint Set", one_set(idle_timeout_in_minutes=20), **DEPLOYMENT)
+    told = place.call("Get Role", **DEPLOYMENT, role="two").configuration_sets[0].input_endpoints[0]
+    assert (told.idle_timeout_in_minutes, told.load_balancer_probe.path) == (20, "/up")
+
+
+def test_changes_of_sets_that_cannot_be_are_refused(place: World) -> None:
+    place.do(CREATE, bodies.deployment(web_role("one", shared(), bodies.endpoint())), service="svc")
+    name = "Update Load-Balanced Endpoint Set"
+    place.refuses("ResourceNotFound", name, one_set(load_balanced_endpoint_set_name="none"), **DEPLOYMENT)
+    place.refuses("BadRequest", name, one_set(port="0"), **DEPLOYMENT)
+    place.refuses("BadRequest", name, wire.LoadBalancedEndpointList([]), **DEPLOYMENT)
+    assert place.fails(name, one_set(port="22"), **DEPLOYMENT)[0] == "BadRequest"
+    (told, _) = place.call("Get Role", **DEPLOYMENT, role="one").configuration_sets[0].input_endpoints
+    assert told.port == "8080"

@@ -29,6 +29,7 @@ from reddog.services.disks import DiskReconciler, DisksService
 from reddog.services.dns_servers import DnsServersService
 from reddog.services.hosted_services import HostedServices
 from reddog.services.image_publishing import ImagePublishing
+from reddog.services.load_balanced_sets import LoadBalancedSets
 from reddog.services.locations import Locations
 from reddog.services.management_certificates import ManagementCertificates
 from reddog.services.operating_systems import OperatingSystems
@@ -206,6 +207,7 @@ class Services:
             Roles(engine, planner, view, media, images, quotas),
             DataDisks(engine, planner),
             DnsServersService(engine, quotas),
+            LoadBalancedSets(engine),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
 

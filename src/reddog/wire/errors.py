@@ -281,6 +281,9 @@ MACHINE_FAILED = ErrorKind(
     "InternalError", 500, "The machine of the role {role} could not be run. {detail} {remedy}"
 )
 NO_VIRTUAL_IP = _conflict("No virtual IP is free. Delete a deployment, then try again.")
+LOAD_BALANCED_SET_NOT_FOUND = _missing(
+    "No role of the deployment has an endpoint in the load-balanced set '{name}'. Update Role gives a role one."
+)
 DNS_SERVER_NOT_FOUND = _missing("The deployment has no DNS server named '{name}'.")
 DNS_SERVER_EXISTS = _conflict("There already is a DNS server named '{name}' in the deployment.")
 DNS_SERVER_RENAMED = _bad(

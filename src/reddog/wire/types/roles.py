@@ -166,6 +166,30 @@ class ConfigurationSetInputEndpoint(WireType):
 
 
 @model
+class LoadBalancedEndpointList(Collection["LoadBalancedEndpoint"]):
+    """The element ``LoadBalancedEndpointList`` of a request."""
+
+    input_endpoints: list[LoadBalancedEndpoint] = elements("InputEndpoint", "LoadBalancedEndpoint")
+
+
+@model
+class LoadBalancedEndpoint(WireType):
+    """The element ``InputEndpoint`` of a ``LoadBalancedEndpointList``: what all members of a set have in common."""
+
+    _xml_name = "InputEndpoint"
+
+    load_balanced_endpoint_set_name: str | None = text("LoadBalancedEndpointSetName", required=True)
+    local_port: str | None = number("LocalPort")
+    port: str | None = number("Port")
+    load_balancer_probe: LoadBalancerProbe | None = element("LoadBalancerProbe", "LoadBalancerProbe")
+    protocol: str | None = text("Protocol")
+    enable_direct_server_return: bool | None = boolean("EnableDirectServerReturn")
+    endpoint_acl: EndpointAcl | None = element("EndpointAcl", "EndpointAcl", absent=True)
+    idle_timeout_in_minutes: int | None = integer("IdleTimeoutInMinutes")
+    load_balancer_distribution: str | None = text("LoadBalancerDistribution")
+
+
+@model
 class LoadBalancerProbe(WireType):
     """The element ``LoadBalancerProbe``."""
 
