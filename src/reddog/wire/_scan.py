@@ -13,7 +13,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from reddog.wire._schema import INSTANCE_NAMESPACE, NAMESPACE, Member, Scalar, members, wire_type
+from reddog.wire._schema import (
+    INSTANCE_NAMESPACE,
+    NAMESPACE,
+    PARAMETERS_NAMESPACE,
+    Member,
+    Scalar,
+    members,
+    wire_type,
+)
 
 LARGEST = 4 << 20  # bytes; XML parsers have limits of their own for what is larger
 Convert = Callable[[str], Any]
@@ -129,7 +137,7 @@ class Scanner:
         opening = f"<{member.tag}"
         source.add(f"    if text.startswith({opening!r}, position):")
         inner = source.name(None)
-        other = source.name(self._other(member, inner, source.names))
+        other = source.name(self._other(member, cls, inner, source.names))
 
         def first(text: str, position: int) -> tuple[Any, int]:
             """Types may contain themselves: their readers are made when they are needed."""
@@ -180,17 +188,22 @@ class Scanner:
         """Whether all elements of a type hold text."""
         return not self._defaults(cls)[1] and all(_special(one) is None for _, one in members(cls))
 
-    def _other(self, member: Member, inner: str, names: dict[str, Any]) -> Callable[[str, int], Any]:
+    def _other(
+        self, member: Member, cls: type[Any], inner: str, names: dict[str, Any]
+    ) -> Callable[[str, int], Any]:
         """A reader of one element that is empty or says its type; None for what is another element."""
         head = re.compile(rf'<{member.tag}(?: i:type="\w++")?+(/?+)>').match
         closing = f"</{member.tag}>"
+        constants, factories = self._defaults(cls)
 
         def read(text: str, position: int) -> tuple[Any, int] | None:
             found = head(text, position)
             if found is None:
                 return None
             if found[1]:
-                return names[inner]("", 0)[0], found.end()
+                empty = object.__new__(cls)
+                empty.__dict__ = {**constants, **{name: factory() for name, factory in factories}}
+                return empty, found.end()
             if member.type == "ConfigurationSet" and not text.startswith(_NETWORK, found.end()):
                 raise _OtherwiseError
             value, position = names[inner](text, found.end())
@@ -317,13 +330,16 @@ def _strings(name: str, member: Member) -> Step:
 
 
 def _pairs(name: str, member: Member) -> Step:
-    pair = f"<{member.item}>{_leaf('Name')}{_leaf('Value')}</{member.item}>"
-    return _listed(name, member.tag, pair, dict)
+    prefix, declared = "", ""
+    if member.namespace == PARAMETERS_NAMESPACE:
+        prefix, declared = "a:", f' xmlns:a="{re.escape(PARAMETERS_NAMESPACE)}"'
+    pair = f"<{member.item}>{_leaf(prefix + 'Name')}{_leaf(prefix + 'Value')}</{member.item}>"
+    return _listed(name, member.tag, pair, dict, declared)
 
 
-def _listed(name: str, tag: str, item: str, collect: Callable[[Any], Any]) -> Step:
-    """An element around repeated items."""
-    match = re.compile(f"<{tag}(?:/>|>((?:{_whole(item)})*+)</{tag}>)").match
+def _listed(name: str, tag: str, item: str, collect: Callable[[Any], Any], declared: str = "") -> Step:
+    """An element around repeated items; `declared` follows its name, unless it is empty."""
+    match = re.compile(f"<{tag}(?:/>|{declared}>((?:{_whole(item)})*+)</{tag}>)").match
     items = re.compile(item).findall
 
     def step(text: str, position: int, values: dict[str, Any]) -> int:
