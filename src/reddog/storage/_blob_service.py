@@ -10,7 +10,7 @@ from aiohttp import web
 
 from reddog.storage import _batches, _blobs, _containers, _pages, _service, _uploads
 from reddog.storage._address import LONGEST_BLOB_NAME
-from reddog.storage._auth import Signable, blob_signable
+from reddog.storage._auth import Signable, blob_signable, refused
 from reddog.storage._copies import Copier
 from reddog.storage._errors import StorageError, not_available
 from reddog.storage._front import AccountFinder, Front, Key, Operation, Service, nobody
@@ -65,6 +65,8 @@ class BlobService(Service[BlobRequest]):
         level, method, comp, restype = request.level, request.raw.method, request.comp, request.restype
         if level == "container" and request.container != "$root" and restype != "container":
             restype = "container" if comp else restype
+        if comp == "userdelegationkey":
+            raise refused("Only authentication scheme Bearer is supported")
         found = self.find(level, method, comp, restype)
         if level != "blob" or method != "PUT" or "x-ms-copy-source" not in request.headers:
             return found
@@ -140,9 +142,6 @@ _SERVICE: dict[Key, Operation[BlobRequest]] = {
         "Set Blob Service Properties", _service.set_properties, "w", "s"
     ),
     ("service", "GET", "stats", "service"): Operation("Get Blob Service Stats", _service.get_stats, "r", "s"),
-    ("service", "POST", "userdelegationkey", "service"): Operation(
-        "Get User Delegation Key", _service.get_user_delegation_key, _ANY, "scol"
-    ),
     ("service", "GET", "blobs", ""): Operation("Find Blobs by Tags", _containers.find_blobs, "f", "s"),
     ("service", "GET", "properties", "account"): Operation(
         "Get Account Information", _service.get_account, _ANY, "scol"
@@ -209,6 +208,7 @@ _UNSUPPORTED_HEADERS = {
 }
 _UNSUPPORTED = {
     "undelete": "Undeleting",
+    "userdelegationkey": "The user delegation key",
     "query": "Querying blob contents",
     "expiry": "Blob expiry",
     "immutabilitypolicies": "Immutability policies",

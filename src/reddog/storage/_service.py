@@ -10,7 +10,6 @@ from aiohttp import web
 from lxml import etree
 
 from reddog.storage import _cors
-from reddog.storage._auth import refused
 from reddog.storage._errors import StorageError
 from reddog.storage._request import StorageRequest, document, empty, parse_xml
 
@@ -110,8 +109,3 @@ async def get_account(request: StorageRequest) -> web.StreamResponse:
             "x-ms-is-hns-enabled": "false",
         },
     )
-
-
-async def get_user_delegation_key(request: StorageRequest) -> web.StreamResponse:
-    """Get User Delegation Key: only those may ask who come with a token, which nobody does here."""
-    raise refused("Only authentication scheme Bearer is supported")

@@ -15,6 +15,7 @@ from reddog.storage.tables._entity import Entity
 MINIMAL, FULL, NONE, ATOM = "minimalmetadata", "fullmetadata", "nometadata", "atom"
 JSON_SINCE = "2013-08-15"  # before, there was no JSON as it is here
 NO_ATOM_SINCE = "2015-12-11"
+_ANYTHING = ("", "*/*")
 Properties = dict[str, Kept | None]
 
 
@@ -79,8 +80,11 @@ def shown(entity: Entity, select: Sequence[str]) -> Properties:
     return {name: found.get(name) for name in select} if select else found
 
 
-def wanted_form(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """The form that a caller asks for. AtomFormatNotSupported (415): it knows a version that has none."""
+def wanted_form(headers: Mapping[str, str], query: Mapping[str, str], *, reads: bool) -> str:
+    """The form that a caller asks for; one who asks for nothing gets what was usual in the version that it knows.
+
+    :raises StorageError: AtomFormatNotSupported (415): it reads, and that version has no Atom.
+    """
     version = headers.get("x-ms-version", "")
     accepted = (query.get("$format") or headers.get("Accept", "")).lower()
     for form in (NONE, FULL, MINIMAL):
@@ -88,7 +92,13 @@ def wanted_form(headers: Mapping[str, str], query: Mapping[str, str]) -> str:
             return form
     if "json" in accepted:
         return MINIMAL
-    if "atom" in accepted or "" < version < JSON_SINCE:
+    if (
+        "atom" in accepted
+        or "" < version < JSON_SINCE
+        or (accepted in _ANYTHING and "" < version < NO_ATOM_SINCE)
+    ):
+        if version >= NO_ATOM_SINCE and not reads:
+            return MINIMAL
         if version >= NO_ATOM_SINCE:
             message = (
                 f"The Atom format is not supported since version {NO_ATOM_SINCE}: accept application/json."

@@ -181,7 +181,8 @@ class TableRequest(StorageRequest):
     @cached_property
     def documents(self) -> Documents:
         """What answers are written with. AtomFormatNotSupported."""
-        return documents(endpoint(self), self.account.name, self.headers, self.query)
+        reads = self.method == "GET"
+        return documents(endpoint(self), self.account.name, self.headers, self.query, reads=reads)
 
     async def ask(self) -> Ask:
         """The request with its body. RequestBodyTooLarge."""
@@ -193,9 +194,11 @@ class TableRequest(StorageRequest):
         return Ask(self.method, self.place, self.headers, self.query, body, self.documents, self.identity)
 
 
-def documents(base: str, account: str, headers: Mapping[str, str], query: Mapping[str, str]) -> Documents:
-    """What answers to a caller are written with. AtomFormatNotSupported (415)."""
-    form = wanted_form(headers, query)
+def documents(
+    base: str, account: str, headers: Mapping[str, str], query: Mapping[str, str], *, reads: bool = False
+) -> Documents:
+    """What answers to a caller are written with. AtomFormatNotSupported (415): it reads, and cannot have them."""
+    form = wanted_form(headers, query, reads=reads)
     return AtomDocuments(base, account) if form == ATOM else JsonDocuments(base, account, form)
 
 
