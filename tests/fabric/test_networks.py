@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from fabric.conftest import need_qemu
 from fabric.guest import BOOT, Guest, new_ovf, said, system_disk
-from fabric.lab import Lab, free_port, processes, until
+from fabric.lab import Lab, forward, free_port, processes, until
 from reddog.fabric import Forward, Network, Probe
 from reddog.fabric.qemu import Readiness
 
@@ -82,3 +85,26 @@ def ask(port: int) -> str:
             return connection.makefile("rb").read().decode().rpartition("\r\n\r\n")[2].strip()
     except OSError:
         return ""
+
+
+def test_connections_that_come_before_the_machine_do_it_no_harm(lab: Lab) -> None:
+    """Programs try to log in again and again while their machine is made."""
+    port, stop = free_port(), threading.Event()
+
+    def knock() -> None:
+        while not stop.wait(0.002):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as connection:
+                connection.sendall(b"hello")
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    try:
+        place = Network("shop", "10.20.30.4", "web1", DOMAIN)
+        for number in range(4):
+            lab.start(f"vm-{number}", network=place, forwards=(forward(port),))
+            time.sleep(0.3)
+            assert lab.state(f"vm-{number}").power == "running"
+            lab.driver.remove(f"vm-{number}")
+    finally:
+        stop.set()
+        knocking.join()

@@ -166,18 +166,18 @@ def balanced_hostfwd(guest_port: int) -> str:
 
 
 def _network(spec: MachineSpec) -> list[str]:
-    rules = [hostfwd(forward) for forward in _specs.own_forwards(spec.forwards)]
-    rules += [balanced_hostfwd(port) for port in sorted(balanced_ports(spec.forwards))]
-    forwards = "".join(f",hostfwd={rule}" for rule in rules)
     if spec.network is None:
+        rules = [hostfwd(forward) for forward in _specs.own_forwards(spec.forwards)]
+        rules += [balanced_hostfwd(port) for port in sorted(balanced_ports(spec.forwards))]
+        forwards = "".join(f",hostfwd={rule}" for rule in rules)
         return [
             *("-netdev", f"user,id={NETDEV},restrict=off{forwards}"),
             *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
         ]
     subnet = Subnet.of(spec.network.address)
     addresses = f"net={subnet.cidr},host={subnet.gateway},dns={subnet.name_server}"
-    # its own DHCP never hears of a request; the start of its range is where it forwards to
-    outside = f"user,id={NETDEV},restrict=off,ipv6=off,{addresses},dhcpstart={spec.network.address}{forwards}"
+    # its own DHCP never hears of a request; the start of its range is where it forwards to. Forwards come over QMP
+    outside = f"user,id={NETDEV},restrict=off,ipv6=off,{addresses},dhcpstart={spec.network.address}"
     mac = mac_of(spec.id).hex(":")
     return [
         *("-netdev", outside, "-netdev", f"hubport,id=outside,hubid=0,netdev={NETDEV}"),

@@ -20,7 +20,8 @@ def start_error(log: str, spec: MachineSpec) -> MachineError:
     if "Cannot allocate memory" in log or "cannot set up guest memory" in log:
         message = f"The host has no {spec.memory_mb} MB of memory for this machine."
         return MachineError("StartFailed", message, "Stop other machines, or choose a smaller size.")
-    last = log.splitlines()[-1] if log else "it said nothing"
+    said = [line for line in log.splitlines() if " warning: " not in line]
+    last = said[-1] if said else "it said nothing"
     return MachineError(
         "StartFailed", f"QEMU ended at once: {last}.", "See qemu.log in the machine's directory."
     )

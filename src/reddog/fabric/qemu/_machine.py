@@ -134,6 +134,7 @@ class Machine:
                 ports.check_bindable(forward)
             prepare()
             self._spawn(spec)
+            self._open_ports(spec)
             self._join(spec)
         except (MachineError, OSError) as error:
             self._kill()
@@ -197,6 +198,11 @@ class Machine:
 
     # -- private network --------------------------------------------------------------------------------
 
+    def _open_ports(self, spec: MachineSpec) -> None:
+        """Let connections in: QEMU dies of one that comes before its own sockets to the network listen."""
+        if spec.network is not None:
+            self._run(lambda session: _hot.apply_forwards(session, spec.forwards))
+
     def _join(self, spec: MachineSpec) -> None:
         """Be in the network, and in its load-balanced sets, as a specification says."""
         if spec.network is None or self._process is None:
@@ -225,6 +231,7 @@ class Machine:
             self._attend(process)
             try:
                 self._connect(process, _ANSWER)
+                self._open_ports(self._defined())
                 self._join(self._defined())
             except MachineError as error:
                 _log.warning("The machine %s was found, but does not answer: %s", self.id, error.message)
