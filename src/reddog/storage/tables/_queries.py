@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
 
 from reddog.storage.tables import _edm, _filter
@@ -95,6 +95,6 @@ def token_of(query: Mapping[str, str], name: str) -> str | None:
     try:
         if not value.startswith(_TOKEN):
             raise ValueError
-        return urlsafe_b64decode(value.removeprefix(_TOKEN).encode()).decode()
+        return b64decode(value.removeprefix(_TOKEN), altchars=b"-_", validate=True).decode()
     except ValueError:
         raise invalid_input(f"{name} is no continuation of this service.") from None

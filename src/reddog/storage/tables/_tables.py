@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from reddog.storage import _policies
+from reddog.storage._errors import StorageError
 from reddog.storage._request import empty
 from reddog.storage.tables import _filter
 from reddog.storage.tables._queries import limit_of, shown_token, token_of
 from reddog.storage.tables._request import Answer, TableRequest, done, told
 from reddog.storage.tables._store import Table, TableReader, check_table_name, entity_not_found
 
-_PERMISSIONS = "raud"
+_PERMISSIONS = frozenset("raud")
 
 
 async def list_tables(request: TableRequest) -> web.StreamResponse:
@@ -108,5 +109,8 @@ async def get_acl(request: TableRequest) -> web.StreamResponse:
 async def set_acl(request: TableRequest) -> web.StreamResponse:
     """Set Table ACL: up to five stored access policies."""
     name, policies = request.place.table, _policies.read(await request.document())
+    if not all(_PERMISSIONS.issuperset(policy.get("permission", "")) for policy in policies.values()):
+        message = "The permissions of a table's stored access policy are among r, a, u and d."
+        raise StorageError("InvalidXmlDocument", 400, message)
     await request.account.tables.write(lambda tables: tables.set_policies(name, policies))
     return empty(204)
