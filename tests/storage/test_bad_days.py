@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -126,13 +125,6 @@ def test_what_is_not_there_yet_is_told(container: ContainerClient):
     with pytest.raises(HttpResponseError) as error:
         blob.undelete_blob()
     assert error.value.status_code == 501
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "POST", "DELETE"])
-def test_tables_are_not_available_yet(server, method: str):
-    status, headers, body = ask(server, method, "/acct/Tables", "table")
-    assert (status, headers["x-ms-error-code"]) == (501, "NotImplemented")
-    assert "not available" in json.loads(body)["odata.error"]["message"]["value"]
 
 
 @pytest.mark.parametrize(
