@@ -12,11 +12,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import json
 import multiprocessing
 import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -33,7 +35,7 @@ KEY = base64.b64encode(bytes(64)).decode()
 CLIENTS = 16
 LEAST = 1.5  # times what one client does, with room for a busy machine
 MESSAGE = b"<QueueMessage><MessageText>" + b"x" * 200 + b"</MessageText></QueueMessage>"
-VERSION = {"x-ms-version": "2021-08-06"}
+VERSION, JSON = {"x-ms-version": "2021-08-06"}, {"Content-Type": "application/json"}
 
 
 def serve(directory: Path, told: Connection) -> None:
@@ -88,6 +90,7 @@ class Changes:
     async def prepare(self) -> None:
         """Make what is changed."""
         await self.ask("queue", "PUT", "queue", headers=VERSION)
+        await self.ask("table", "POST", "Tables", data=b'{"TableName": "rows"}', headers={**VERSION, **JSON})
         for client in range(CLIENTS):
             headers = {**VERSION, "x-ms-blob-type": "BlockBlob"}
             await self.ask("blob", "PUT", f"things/{client}", data=b"x", headers=headers)
@@ -95,6 +98,12 @@ class Changes:
     async def put_message(self, client: int) -> None:
         """A message of 200 bytes."""
         await self.ask("queue", "POST", "queue/messages", data=MESSAGE, headers=VERSION)
+
+    async def insert_entity(self, client: int) -> None:
+        """An entity of 200 characters."""
+        entity = {"PartitionKey": str(client), "RowKey": uuid.uuid4().hex, "Text": "x" * 200}
+        headers = {**VERSION, **JSON, "Prefer": "return-no-content"}
+        await self.ask("table", "POST", "rows", data=json.dumps(entity).encode(), headers=headers)
 
     async def set_metadata(self, client: int) -> None:
         """The metadata of a blob of the client's own."""
@@ -122,7 +131,11 @@ async def measure(ports: dict[str, int], directory: Path, seconds: float) -> boo
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CLIENTS)) as session:
         changes = Changes(session, ports)
         await changes.prepare()
-        for name, change in (("messages", changes.put_message), ("blob metadata", changes.set_metadata)):
+        for name, change in (
+            ("messages", changes.put_message),
+            ("entities", changes.insert_entity),
+            ("blob metadata", changes.set_metadata),
+        ):
             disk = flushes(directory, seconds / 2)
             one, many = await rate(change, 1, seconds), await rate(change, CLIENTS, seconds)
             good &= many / one >= LEAST
