@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from reddog.cli import _running
 from reddog.cli._api import connect
+from reddog.cli._blobs import writable
 from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, Format, show_record, show_rows
 from reddog.settings import Settings
@@ -92,10 +92,7 @@ def upload(
 
     running = _running.require(resolve(data_dir))
     try:
-        url, account = _local(media_link, running)
-        with connect(running) as client:
-            keys = client.get_storage_account_keys(account).storage_service_keys
-        key = str(keys.primary) if keys is not None else ""
+        url, key = writable(media_link, running)
         with _progress(f"Uploading {file.name}") as progress:
             images.upload_vhd(file, url, account_key=key, progress=_mebibytes(progress), overwrite=force)
     except (images.ImageError, VhdError) as error:
@@ -103,23 +100,6 @@ def upload(
     except OSError as error:
         raise CommandError(f"{file} cannot be read: {error.strerror or error}.", "Check the path.") from None
     show_record({"media_link": media_link, "size": file.stat().st_size}, output)
-
-
-def _local(media_link: str, running: _running.RunningCloud) -> tuple[str, str]:
-    """The URL at which this machine reaches a blob of the running cloud, and the blob's account.
-
-    A link as on Azure (``ACCOUNT.blob.core.windows.net``) means the local account of that name.
-    """
-    from reddog.cloud import AZURE_DOMAIN
-    from reddog.storage import BlobUrlError, parse_url
-
-    try:
-        address = parse_url(media_link, (running.summary["storage_domain"], AZURE_DOMAIN))
-    except BlobUrlError as error:
-        example = f"{running.summary['blob_endpoint']}/ACCOUNT/CONTAINER/NAME.vhd"
-        raise CommandError(error.message, f"In this cloud, blobs are at {example}") from None
-    path = quote(f"{address.account}/{address.container}/{address.blob}")
-    return f"{running.summary['blob_endpoint']}/{path}", address.account
 
 
 def _mebibytes(progress: Callable[[str, float], None]) -> Callable[[int, int], None]:

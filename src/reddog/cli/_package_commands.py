@@ -1,4 +1,4 @@
-"""``reddog package``: service packages, made and looked at."""
+"""``reddog package``: service packages, made, looked at and uploaded."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
-from reddog.cli._options import Output
+from reddog.cli import _running
+from reddog.cli._blobs import writable
+from reddog.cli._options import DataDir, Output, resolve
 from reddog.cli._output import CommandError, ExitCode, Format, show_record, show_rows
 
-app = typer.Typer(help="Make and look at service packages (.cspkg).", no_args_is_help=True)
+app = typer.Typer(help="Make, look at and upload service packages (.cspkg).", no_args_is_help=True)
 
 
 @app.command()
@@ -58,6 +60,30 @@ def show(package: Annotated[Path, typer.Argument(help="A package.")], output: Ou
             f"{package} cannot be read: {error.strerror or error}.", "Check the path."
         ) from None
     show_rows(rows, ["role", "kind", "size", "command", "endpoints", "files"], output)
+
+
+@app.command()
+def upload(
+    package: Annotated[Path, typer.Argument(help="A package.")],
+    url: Annotated[str, typer.Argument(help="The URL of the blob to make: .../CONTAINER/NAME.cspkg")],
+    data_dir: DataDir = None,
+    force: Annotated[bool, typer.Option(help="Replace a blob that is there.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Upload a package to storage, from where it can be deployed."""
+    from reddog import images
+
+    running = _running.require(resolve(data_dir))
+    try:
+        where, key = writable(url, running)
+        images.upload_file(package, where, account_key=key, overwrite=force)
+    except images.ImageError as error:
+        raise CommandError(error.message, error.remedy) from None
+    except OSError as error:
+        raise CommandError(
+            f"{package} cannot be read: {error.strerror or error}.", "Check the path."
+        ) from None
+    show_record({"package_url": url, "size": package.stat().st_size}, output)
 
 
 def _definition(source: Path) -> Path:

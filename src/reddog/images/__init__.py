@@ -3,7 +3,7 @@
 from reddog.images._build import TINY_NAME, build
 from reddog.images._catalogue import BLANK_NAME, ImageInfo, build_blank, catalogue
 from reddog.images._error import ImageError
-from reddog.images._upload import account_of, upload_vhd
+from reddog.images._upload import account_of, upload_file, upload_vhd
 
 __all__ = [
     "BLANK_NAME",
@@ -14,5 +14,6 @@ __all__ = [
     "build",
     "build_blank",
     "catalogue",
+    "upload_file",
     "upload_vhd",
 ]

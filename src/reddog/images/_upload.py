@@ -1,4 +1,4 @@
-"""Uploading a fixed VHD as a page blob: only what holds data is sent."""
+"""Uploading to storage: a fixed VHD as a page blob, of which only what holds data is sent, and whole files."""
 
 from __future__ import annotations
 
@@ -76,6 +76,27 @@ def upload_vhd(
         blob.close()
 
 
+def upload_file(file: Path, url: str, *, account_key: str, overwrite: bool = False) -> None:
+    """Upload a file, such as a service package, as a block blob; its container is made if need be.
+
+    Args:
+        file: The file; it has to fit into memory.
+        url: The URL of the blob.
+        account_key: A key of the storage account (base64).
+        overwrite: Replace a blob that is there.
+
+    Raises:
+        ImageError: The URL or the key is wrong, there is such a blob, or the service cannot be reached.
+        OSError: The file cannot be read.
+    """
+    data = file.read_bytes()
+    blob = _Blob(url, account_key)
+    try:
+        blob.put({"x-ms-blob-type": "BlockBlob"}, data, overwrite=overwrite)
+    finally:
+        blob.close()
+
+
 def _send(file: Path, total: int, blob: _Blob, progress: Callable[[int, int], None]) -> None:
     """Send the data in order, a few writes at a time; the footer comes last, so no half is ever a VHD."""
     descriptor = os.open(file, os.O_RDONLY)
@@ -127,7 +148,7 @@ def _without_zeros(data: bytes, offset: int) -> Iterator[tuple[int, int]]:
 
 
 class _Blob:
-    """A page blob that is written with the account's key."""
+    """A blob that is written with the account's key."""
 
     def __init__(self, media_link: str, account_key: str) -> None:
         self._account, self._path, self._prefix = _split(media_link)
@@ -141,17 +162,20 @@ class _Blob:
         self._session.trust_env = False
 
     def create(self, size: int, *, overwrite: bool) -> None:
-        """Make the blob, all zeros, and its container if need be."""
+        """Make a page blob, all zeros."""
         headers = {"x-ms-blob-type": "PageBlob", "x-ms-blob-content-length": str(size)}
+        self.put(headers, b"", overwrite=overwrite)
+
+    def put(self, headers: Mapping[str, str], data: bytes, *, overwrite: bool) -> None:
+        """Make the blob, and its container if need be."""
         if not overwrite:
-            headers["If-None-Match"] = "*"
+            headers = {**headers, "If-None-Match": "*"}
         try:
-            self._send("PUT", headers=headers)
+            self._send("PUT", data=data, headers=headers)
         except _ContainerMissing:
-            self._send(
-                "PUT", {"restype": "container"}, path=self._path[: self._path.index("/", self._prefix)]
-            )
-            self._send("PUT", headers=headers)
+            container = self._path[: self._path.index("/", self._prefix)]
+            self._send("PUT", {"restype": "container"}, path=container)
+            self._send("PUT", data=data, headers=headers)
 
     def write(self, data: bytes, offset: int) -> None:
         """Write whole pages."""
