@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reddog.packages import (
     Endpoint,
+    LoadBalancerProbe,
     LocalStorage,
     PackageError,
     Task,
@@ -37,7 +38,11 @@ WHOLE = """
 <ConfigurationSettings><Setting name="Color" /></ConfigurationSettings>
 <Certificates><Certificate name="tls" storeLocation="LocalMachine" storeName="My" /></Certificates>
 """
-PROBES = '<LoadBalancerProbes><LoadBalancerProbe name="p" protocol="http" path="/up" /></LoadBalancerProbes>'
+PROBES = (
+    "<LoadBalancerProbes>"
+    '<LoadBalancerProbe name="p" protocol="http" path="up" intervalInSeconds="20" />'
+    "</LoadBalancerProbes>"
+)
 
 
 def test_everything_that_a_definition_says_is_read() -> None:
@@ -51,7 +56,7 @@ def test_everything_that_a_definition_says_is_read() -> None:
     assert role.environment == (Variable("B", None, "/RoleEnvironment/Deployment/@id"),)
     assert (role.command_line, role.ready_on_start, role.elevated) == ("run.sh -v", False, True)
     assert role.endpoints == (
-        Endpoint("web", "Input", "http", 80, 8080, None, "/up"),
+        Endpoint("web", "Input", "http", 80, 8080, None, LoadBalancerProbe("p", "http", "/up", None, 20)),
         Endpoint("inner", "Internal", "any"),
         Endpoint("fixed", "Internal", "tcp", 7000),
         Endpoint("each", "InstanceInput", "udp", None, 53, (5000, 5009)),
@@ -120,6 +125,9 @@ def test_what_a_definition_leaves_out_has_its_default() -> None:
             csdef(role_xml(inside='<LocalResources><LocalStorage name="../x" /></LocalResources>')),
             "local storage",
         ),
+        (csdef(inside=PROBES.replace("http", "udp")), "protocol 'udp'"),
+        (csdef(inside=PROBES.replace('path="up"', 'path="a b"')), "the path"),
+        (csdef(inside=PROBES.replace('"20"', '"1"')), "intervalInSeconds"),
         ("<ServiceDefinition><WorkerRole name='a'/></ServiceDefinition>", "lacks the attribute name"),
     ],
 )
@@ -202,8 +210,9 @@ def test_settings_of_plugins_belong_to_roles_with_imports() -> None:
 
 @given(st.integers(1, 1000), st.integers(1, 1000))
 def test_instance_counts_change_and_nothing_else_does(before: int, after: int) -> None:
-    text = cscfg({"Web": before, "Other": 7}, {"A": "b"})
+    text = cscfg({"Web": before, "Other": 7}, {"A": "b"}, "<!-- a remark -->")
     changed = with_instances(text, {"web": after})
     found = parse_configuration(changed)
     assert [role.instances for role in found.roles] == [after, 7]
     assert with_instances(changed, {"Web": before}) == with_instances(text, {})
+    assert "<!-- a remark -->" in changed

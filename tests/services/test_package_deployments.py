@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reddog import wire
+from reddog.fabric import Probe
+from reddog.services import _instance_reconciler, _package_files
 from reddog.services.quotas import cores_of
 from service_packages import cscfg, csdef, make_package, old_package, role_xml
 from services import bodies
@@ -142,11 +145,24 @@ def test_endpoints_are_opened_on_the_virtual_ip(place: World) -> None:
         (address, 10022, 22),
     ]
     assert [one.port for one in second.forwards] == [8080, 10023]
+    assert first.forwards[0].probe == Probe("tcp", 80, interval=2, timeout=5)
     assert {place.driver.connect(address, 8080) for _ in range(4)} == {first.id, second.id}
     told = [one.ip_address for one in found.role_instance_list]
     assert told == [one.network.address for one in (first, second)]
     assert [address.rpartition(".")[2] for address in told] == ["4", "5"]
     assert place.driver.resolve(first.id, "Web_IN_1") == told[1]
+
+
+def test_endpoints_are_probed_as_the_definition_says(place: World) -> None:
+    probes = (
+        '<LoadBalancerProbes><LoadBalancerProbe name="p" protocol="http" path="/up" port="81" '
+        'intervalInSeconds="7" timeoutInSeconds="9" /></LoadBalancerProbes>'
+    )
+    inside = ENDPOINTS.replace('localPort="80"', 'localPort="80" loadBalancerProbe="p"')
+    upload(place, csdef(role_xml(inside=inside), inside=probes))
+    create(place, start_deployment=True)
+    first = place.driver.spec(f"ri-{place.rows('role_instance')[0].uid}")
+    assert first.forwards[0].probe == Probe("http", 81, "/up", interval=7, timeout=9)
 
 
 def test_endpoints_of_udp_are_the_first_instances(place: World) -> None:
@@ -223,6 +239,36 @@ def test_a_machine_that_dies_is_started_again(place: World) -> None:
         fault(machine)
         place.eventually(lambda: place.driver.observe(machine).power == "running")
         ready(place)
+
+
+def test_a_full_disk_fails_the_creation_by_name(place: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_package_files, "copy_sparse", full)
+    upload(place)
+    body = bodies.package_deployment(cscfg())
+    code, message = place.fails("Create Deployment (package)", body, **SLOT)
+    assert (code, "Free some space" in message) == ("InternalError", True)
+    place.rest()
+    assert place.rows("package") == []
+
+
+def test_a_machine_that_keeps_dying_rests_between_its_starts(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_instance_reconciler, "HEAL_PAUSE", 1.0)
+    upload(place)
+    create(place, cscfg({"Web": 1}), start_deployment=True)
+    ready(place)
+    machine = f"ri-{place.rows('role_instance')[0].uid}"
+    looked: list[str] = []
+    observe = place.driver.observe
+    monkeypatch.setattr(place.driver, "observe", lambda id: looked.append(id) or observe(id))
+    place.driver.kill(machine)
+    place.eventually(lambda: observe(machine).power == "running")
+    assert len(looked) < 50
+    ready(place)
 
 
 def test_a_start_that_fails_leaves_the_deployment_suspended(place: World) -> None:

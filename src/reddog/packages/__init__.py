@@ -10,6 +10,7 @@ from reddog.packages._configuration import (
 )
 from reddog.packages._definition import (
     Endpoint,
+    LoadBalancerProbe,
     LocalStorage,
     RoleDefinition,
     ServiceDefinition,
@@ -22,6 +23,7 @@ from reddog.packages._read import Package
 
 __all__ = [
     "Endpoint",
+    "LoadBalancerProbe",
     "LocalStorage",
     "Package",
     "PackageError",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from lxml import etree
@@ -29,12 +29,27 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
+class LoadBalancerProbe:
+    """How a load balancer asks whether an instance takes connections.
+
+    path: what an `http` probe gets. port: the instance's; None: the endpoint's. interval, timeout: seconds.
+    """
+
+    name: str
+    protocol: str
+    path: str = "/"
+    port: int | None = None
+    interval: int = 15
+    timeout: int = 31
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """Where a role is reached.
 
     port: the public port of an input endpoint, the fixed port of an internal one, or None for a dynamic one.
     local_port: the port in the instance; None: the same. public_ports: first and last public port of an
-    instance input endpoint, whose instances have one each. probe: the path of its load balancer probe.
+    instance input endpoint, whose instances have one each. probe: its load balancer probe, if it has its own.
     """
 
     name: str
@@ -43,7 +58,7 @@ class Endpoint:
     port: int | None = None
     local_port: int | None = None
     public_ports: tuple[int, int] | None = None
-    probe: str | None = None
+    probe: LoadBalancerProbe | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,6 @@ class ServiceDefinition:
     name: str
     roles: tuple[RoleDefinition, ...]
     upgrade_domain_count: int = DEFAULT_DOMAINS
-    probes: dict[str, str] = field(default_factory=dict)
 
     def role(self, name: str) -> RoleDefinition | None:
         """The role of that name, whose case does not matter."""
@@ -114,8 +128,7 @@ def parse_definition(data: bytes) -> ServiceDefinition:
     """
     root = parse(data, "The service definition", "ServiceDefinition")
     probes = {
-        attribute(probe, "name", "The service definition"): probe.get("path") or "/"
-        for probe in children(root, "LoadBalancerProbes", "LoadBalancerProbe")
+        probe.name: probe for probe in map(_probe, children(root, "LoadBalancerProbes", "LoadBalancerProbe"))
     }
     for node in children(root, "VirtualMachineRole"):
         message = f"The role {node.get('name')} is a VM role, which was withdrawn."
@@ -128,10 +141,25 @@ def parse_definition(data: bytes) -> ServiceDefinition:
     count = number(
         root.get("upgradeDomainCount") or str(DEFAULT_DOMAINS), "upgradeDomainCount", 1, MOST_DOMAINS
     )
-    return ServiceDefinition(attribute(root, "name", "The service definition"), roles, count, probes)
+    return ServiceDefinition(attribute(root, "name", "The service definition"), roles, count)
 
 
-def _role(node: etree._Element, probes: dict[str, str]) -> RoleDefinition:
+def _probe(node: etree._Element) -> LoadBalancerProbe:
+    name = attribute(node, "name", "The service definition")
+    where = f"The load balancer probe {name}"
+    protocol = attribute(node, "protocol", where).lower()
+    if protocol not in ("http", "tcp"):
+        raise PackageError(f"{where} has the protocol {protocol!r}.", "Use http or tcp.")
+    path, port = node.get("path") or "/", node.get("port")
+    path = path if path.startswith("/") else f"/{path}"
+    if not path.isascii() or not path.isprintable() or " " in path:
+        raise PackageError(f"{where} has the path {path!r}.", "Use one such as /status.")
+    interval = number(node.get("intervalInSeconds") or "15", f"{where}: intervalInSeconds", 5, 3600)
+    timeout = number(node.get("timeoutInSeconds") or "31", f"{where}: timeoutInSeconds", 5, 3600)
+    return LoadBalancerProbe(name, protocol, path, _port(port, where) if port else None, interval, timeout)
+
+
+def _role(node: etree._Element, probes: Mapping[str, LoadBalancerProbe]) -> RoleDefinition:
     name = attribute(node, "name", "The service definition")
     if not _NAME.fullmatch(name):
         rule = "Use letters, digits, hyphens, dots and underscores, with a letter or digit first."
@@ -164,14 +192,18 @@ def _role(node: etree._Element, probes: dict[str, str]) -> RoleDefinition:
     )
 
 
-def _endpoints(node: etree._Element, where: str, probes: dict[str, str]) -> Iterator[Endpoint]:
+def _endpoints(
+    node: etree._Element, where: str, probes: Mapping[str, LoadBalancerProbe]
+) -> Iterator[Endpoint]:
     for one in next(children(node, "Endpoints"), ()):
         kind = _ENDPOINTS.get(local_name(one))
         if kind is not None:
             yield _endpoint(one, kind, where, probes)
 
 
-def _endpoint(one: etree._Element, kind: EndpointKind, where: str, probes: dict[str, str]) -> Endpoint:
+def _endpoint(
+    one: etree._Element, kind: EndpointKind, where: str, probes: Mapping[str, LoadBalancerProbe]
+) -> Endpoint:
     name = attribute(one, "name", where)
     where = f"{where}: the endpoint {name}"
     protocol = attribute(one, "protocol", where).lower()

@@ -19,7 +19,7 @@ def parse(data: bytes, what: str, root: str) -> etree._Element:
     """
     if len(data) > LARGEST:
         raise PackageError(f"{what} is larger than {LARGEST} bytes.", "Make it smaller.")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
     try:
         found = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:

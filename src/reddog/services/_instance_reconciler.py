@@ -21,11 +21,6 @@ KIND = "role_instance"
 PACKAGE_KIND = "package"
 GUEST_ADDRESS = "10.0.2.15"  # every machine's own, where there are no private networks
 GRACE = 60.0  # seconds for a guest to shut down by itself
-PROBE_INTERVAL, PROBE_TIMEOUT = 2.0, 5.0  # seconds; of endpoints without a probe of their own
-OWN_PROBE_INTERVAL, OWN_PROBE_TIMEOUT = (
-    15.0,
-    31.0,
-)  # seconds; of those that have one (behaviours.md, section 12)
 HEAL_PAUSE = 5.0  # seconds before a machine that has stopped by itself is started again
 PORT_POLL = 0.25
 _MIB = 1 << 20
@@ -121,8 +116,9 @@ class InstanceReconciler(Reconciler):
             self._reimage(row, ctx)
             row = self._move(ctx.row, ctx, found)
             done = self._run(row, ctx, found) if row.goal["running"] else self._suspend(row, ctx)
+        if isinstance(done, Converged):
             self._look_at([row])  # what has happened meanwhile, such as that it is ready, is not missed
-            return done
+        return done
 
     def observe(self, row: Resource, ctx: Context) -> None:
         """See `Reconciler.observe`."""
@@ -329,7 +325,7 @@ class InstanceReconciler(Reconciler):
                 chosen[entry[0]] = port
             ctx.patch_state(ports=chosen, wanted=asked)
         return tuple(
-            Forward(name, protocol, address, chosen[name], local_port, _probe(probe, local_port))
+            Forward(name, protocol, address, chosen[name], local_port, Probe(**probe) if probe else None)
             for name, protocol, _, local_port, address, probe in asked
         )
 
@@ -422,8 +418,8 @@ def _asked(row: Resource, found: _World, shared: bool) -> list[list[Any]]:
             port = one["ports"][0] + row.goal["index"]
         elif one["kind"] != "Input":
             continue
-        elif shared and one["protocol"] == "tcp":
-            probe = one["probe"] or "tcp"
+        elif shared and one["probe"] is not None:
+            probe = one["probe"]
         elif not is_first:
             continue
         asked.append([one["name"], one["protocol"], port, one["local_port"], found.address, probe])
@@ -436,15 +432,6 @@ def _shared_port(entry: list[Any], peers: list[Resource]) -> int | None:
         if entry in one.state.get("wanted", ()) and entry[0] in one.state.get("ports", {}):
             return int(one.state["ports"][entry[0]])
     return None
-
-
-def _probe(asked: str | None, port: int) -> Probe | None:
-    """A probe: None for an endpoint of one machine, `tcp`, or the path of an HTTP probe."""
-    if asked is None:
-        return None
-    if asked == "tcp":
-        return Probe("tcp", port, interval=PROBE_INTERVAL, timeout=PROBE_TIMEOUT)
-    return Probe("http", port, asked, interval=OWN_PROBE_INTERVAL, timeout=OWN_PROBE_TIMEOUT)
 
 
 def _pause(seen: MachineState) -> float:

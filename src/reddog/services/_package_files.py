@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import shutil
 import tarfile
 import uuid
@@ -14,6 +16,7 @@ from reddog.fabric import Disk
 from reddog.packages import Package
 from reddog.services.os_images import PlatformImage
 from reddog.sparse import copy_sparse
+from reddog.wire import errors
 
 PACKAGE = "app.cspkg"
 CONTENT_LUN, SETTINGS_LUN = 0, 1
@@ -49,6 +52,9 @@ class PackageFiles:
         place.mkdir(mode=0o700)
         try:
             fetch(place / PACKAGE)
+            _sync(place / PACKAGE)
+            _sync(place)
+            _sync(self._packages)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -66,6 +72,7 @@ class PackageFiles:
                 for role in missing:
                     with _appearing(self.content(id, role)) as draft:
                         package.write_role(role, draft)
+            _sync(self.package(id).parent)
         self.package(id).unlink(missing_ok=True)
 
     def content(self, id: str, role: str) -> Path:
@@ -140,6 +147,20 @@ def _appearing(target: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.chmod(0o600)
+        _sync(draft)
         draft.replace(target)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise errors.NO_SPACE(detail=f"there is no room for {target.name}.") from None
+        raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a directory, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -42,6 +42,11 @@ from reddog.wire import errors
 
 LARGEST_PACKAGE = 600 << 20  # bytes, as on Azure
 FIRST_DYNAMIC_PORT = 20000  # of internal endpoints whose port is not fixed
+DEFAULT_PROBE = {
+    "path": "/",
+    "interval": 2,
+    "timeout": 5,
+}  # of endpoints without a probe of their own; seconds
 _WINDOWS_PROGRAMS = (".exe", ".dll", ".cmd", ".bat", ".ps1", ".vbs", ".msi", ".com")
 Plan = dict[str, Any]
 
@@ -245,8 +250,19 @@ def _endpoint_plan(place: int, one: Endpoint) -> dict[str, Any]:
         "port": one.port,
         "ports": list(one.public_ports) if one.public_ports else None,
         "local_port": local,
-        "probe": one.probe,
+        "probe": _probe_plan(one, local),
     }
+
+
+def _probe_plan(one: Endpoint, local_port: int) -> dict[str, Any] | None:
+    """How a load balancer asks whether an instance takes connections at an input endpoint of TCP."""
+    if one.kind != "Input" or one.protocol == "udp":
+        return None
+    own = one.probe
+    if own is None:
+        return {"protocol": "tcp", "port": local_port, **DEFAULT_PROBE}
+    given = {"path": own.path, "interval": own.interval, "timeout": own.timeout}
+    return {"protocol": own.protocol, "port": own.port or local_port, **given}
 
 
 def _needs_windows(role: RoleDefinition) -> str | None:
