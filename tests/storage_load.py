@@ -18,15 +18,23 @@ from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_ac
 KEY = "a" * 86 + "=="
 # Forks a server that has everything imported already whenever a line comes in, and tells its process and ports.
 FORK = """
-import asyncio, json, os, signal, sys
+import asyncio, json, os, signal, sys, threading
 from pathlib import Path
 from aiohttp import web
 from reddog.storage import Storage
+
+def make_and_remove(storage):
+    while True:
+        storage.ensure_account("other", sys.argv[2], sys.argv[2])
+        storage.ensure_container("other", "things")
+        storage.remove_account("other")
 
 async def serve():
     storage = Storage(Path(sys.argv[1]), domains=("core.localhost",))
     storage.ensure_account("acct", sys.argv[2], sys.argv[2])
     storage.ensure_container("acct", "things")
+    if len(sys.argv) > 3:
+        threading.Thread(target=make_and_remove, args=(storage,), daemon=True).start()
     told = {"process": os.getpid()}
     for kind, application in storage.applications().items():
         runner = web.AppRunner(application, access_log=None)
@@ -85,11 +93,20 @@ class Caller:
 class Servers:
     """Servers of one directory with an account and a container, one after the other.
 
-    `under`: a command that the processes are started with.
+    under: a command that the processes are started with. coming_and_going: they make and remove another account all the
+    time.
     """
 
-    def __init__(self, root: Path, under: tuple[str, ...] = ()) -> None:
-        arguments = [*under, sys.executable, "-c", FORK, str(root), KEY]
+    def __init__(self, root: Path, under: tuple[str, ...] = (), *, coming_and_going: bool = False) -> None:
+        arguments = [
+            *under,
+            sys.executable,
+            "-c",
+            FORK,
+            str(root),
+            KEY,
+            *(["more"] if coming_and_going else []),
+        ]
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )

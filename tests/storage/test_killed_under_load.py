@@ -18,7 +18,7 @@ import pytest
 from reddog.storage import Storage
 from reddog.storage._account import Account
 from reddog.storage._transfer import read
-from storage_load import Caller, Gone, Servers
+from storage_load import KEY, Caller, Gone, Servers
 
 KILLS = 20
 
@@ -230,7 +230,7 @@ class Queue:
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
-    found = Servers(tmp_path / "storage")
+    found = Servers(tmp_path / "storage", coming_and_going=True)
     yield found
     found.end()
 
@@ -280,6 +280,9 @@ def test_what_was_acknowledged_survives_every_kill(servers: Servers, tmp_path: P
             time.sleep(choose.uniform(0, 0.4))
             servers.kill(ports)
         storage = Storage(root, domains=("core.localhost",))
+        assert {path.name for path in root.iterdir()} in ({"acct"}, {"acct", "other"})
+        storage.ensure_account("other", KEY, KEY)
+        storage.ensure_container("other", "things")
         account = storage.find("acct")
         for one in (*alone, queue):
             one.verify(account)
