@@ -106,13 +106,14 @@ def test_a_port_that_is_taken_is_named_with_the_next_step(home: Home) -> None:
 
 def test_usual_ports_that_are_taken_are_replaced_by_free_ones_and_kept(home: Home) -> None:
     with socket.socket() as other:
+        held = True
         try:
             other.bind(("127.0.0.1", 8443))
             other.listen()
         except OSError:
-            pass  # another cloud has it, which serves as well
+            held = False  # another cloud has it, which may go at any moment
         first = json.loads(home.up("--host", "127.0.0.1").stdout)["management_host"]
-    assert not first.endswith(":8443")
+    assert not (held and first.endswith(":8443"))
     assert home.reddog("down").returncode == 0
     assert json.loads(home.up().stdout)["management_host"] == first
 
