@@ -160,6 +160,9 @@ def wait_for_login(host: str, port: int) -> None:
     """Try to log in until it works."""
     deadline = time.monotonic() + LONGEST
     while time.monotonic() < deadline:
+        if not greets(host, port):
+            time.sleep(0.05)
+            continue
         with paramiko.SSHClient() as client:
             client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
             try:
@@ -178,6 +181,16 @@ def wait_for_login(host: str, port: int) -> None:
             except (OSError, EOFError, paramiko.SSHException):
                 time.sleep(0.1)
     raise TimeoutError(f"no login at {host}:{port}")
+
+
+def greets(host: str, port: int) -> bool:
+    """Whether an SSH server answers at once: QEMU takes connections long before the guest does."""
+    try:
+        with socket.create_connection((host, port), 1) as connection:
+            connection.settimeout(0.5)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def free_port() -> int:
