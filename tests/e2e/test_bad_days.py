@@ -229,6 +229,28 @@ def test_a_damaged_database_is_told_and_not_overwritten(home: Home) -> None:
     leaves_nothing(home)
 
 
+@pytest.mark.parametrize("name", ["index.db", "account.json"])
+def test_a_damaged_storage_account_is_told_with_its_directory(home: Home, name: str) -> None:
+    summary = json.loads(home.up().stdout)
+    os.environ["REDDOG_PROFILE"] = home.environment["REDDOG_PROFILE"]
+    sms = ServiceManagementService(
+        summary["subscription_id"], summary["certificate"], host=summary["management_host"]
+    )
+    done(sms, sms.create_storage_account("damaged", "", "damaged", location="West US"))
+    assert home.reddog("down").returncode == 0
+    directory = home.data_dir / "storage" / "damaged"
+    for extra in directory.glob(f"{name}-*"):
+        extra.unlink()
+    (directory / name).write_bytes(os.urandom(20_000))
+    refused = home.up()
+    assert refused.returncode == 1
+    assert f"The storage account in {directory} cannot be used" in refused.stderr
+    leaves_nothing(home)
+    directory.rename(home.data_dir.with_name("away"))  # as the message says
+    assert json.loads(home.up().stdout) == summary
+    sms.delete_storage_account("damaged")
+
+
 def test_damaged_server_certificates_are_made_anew(home: Home) -> None:
     assert home.up().returncode == 0
     assert home.reddog("down").returncode == 0

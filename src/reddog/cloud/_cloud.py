@@ -24,7 +24,7 @@ from reddog.engine import EngineSettings
 from reddog.frontend import Access, Dispatcher, FrontEnd, Subject
 from reddog.services import PlatformImage, Quotas, Services, ServicesSettings, blocks_of
 from reddog.settings import Settings
-from reddog.storage import LONGEST_HEADER, Storage
+from reddog.storage import LONGEST_HEADER, AccountDamaged, Storage
 from reddog.store import Store, StoreError
 
 LEAST_SPACE = 64 << 20  # bytes without which nothing can be kept safely
@@ -61,7 +61,7 @@ class Cloud:
         except PortTaken as error:
             await self.stop()
             raise CloudError(str(error), error.remedy) from None
-        except (StoreError, pki.CertificateError) as error:
+        except (StoreError, AccountDamaged, pki.CertificateError) as error:
             await self.stop()
             raise CloudError(error.message, error.remedy) from None
         except OSError as error:

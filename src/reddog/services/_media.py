@@ -146,7 +146,7 @@ def storage_errors(url: str) -> Iterator[None]:
     except (BlobNotFound, ContainerNotFound):
         raise errors.MEDIA_NOT_FOUND(url=url) from None
     except AccountNotFound as error:
-        raise errors.MEDIA_ACCOUNT_NOT_FOUND(name=str(error), url=url) from None
+        raise errors.MEDIA_ACCOUNT_NOT_FOUND(name=error.name, url=url) from None
     except NoSpace as error:
         raise errors.NO_SPACE(detail=str(error)) from None
 

@@ -3,6 +3,7 @@
 from reddog.storage._address import BlobAddress, parse_url
 from reddog.storage._control import BlobProperties, Storage
 from reddog.storage._errors import (
+    AccountDamaged,
     AccountNotFound,
     BlobExists,
     BlobNotFound,
@@ -16,6 +17,7 @@ from reddog.storage._front import LONGEST_HEADER
 
 __all__ = [
     "LONGEST_HEADER",
+    "AccountDamaged",
     "AccountNotFound",
     "BlobAddress",
     "BlobExists",

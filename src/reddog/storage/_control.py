@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sqlite3
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,10 +19,18 @@ from reddog.storage import _address, _leases
 from reddog.storage._account import Account, copy_disk, empty_disk
 from reddog.storage._address import BlobAddress
 from reddog.storage._applications import applications, services
-from reddog.storage._errors import AccountNotFound, BlobNotFound, LeaseConflict, StorageError, wrong_type
+from reddog.storage._errors import (
+    AccountDamaged,
+    AccountNotFound,
+    BlobNotFound,
+    LeaseConflict,
+    StorageError,
+    wrong_type,
+)
 from reddog.storage._flush import disk_errors
 from reddog.storage._index import Blob
 from reddog.storage._transfer import read
+from reddog.store import StoreError
 
 MOST_WAITING = 128  # requests
 
@@ -47,6 +56,8 @@ async def _let_many_wait(_: web.Application) -> None:
 class Storage:
     """All storage accounts of a cloud. Thread-safe; every method may be called again after a crash.
 
+    Raises AccountDamaged, with nothing left open, when the files of one cannot be used.
+
     Args:
         root: Their directory (made 0700).
         domains: The domains of account host names, ``ACCOUNT.blob.DOMAIN``.
@@ -63,7 +74,14 @@ class Storage:
             if path.name.startswith(".") and len(path.name) > 33:  # half made, or half removed
                 shutil.rmtree(path, ignore_errors=True)
             elif _address.is_account_name(path.name) and path.is_dir():
-                self._accounts[path.name] = Account(path.name, path)
+                self._accounts[path.name] = self._opened(path)
+
+    def _opened(self, path: Path) -> Account:
+        try:
+            return Account(path.name, path)
+        except (sqlite3.DatabaseError, StoreError, ValueError, KeyError, OSError) as error:
+            self.close()
+            raise AccountDamaged(path, error) from error
 
     def close(self) -> None:
         """Close all accounts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 
@@ -52,6 +53,19 @@ class AccountNotFound(StorageError):  # noqa: N818 - named as the service's code
 
     def __init__(self, name: str) -> None:
         super().__init__("ResourceNotFound", 404, f"There is no storage account {name!r} in this cloud.")
+        self.name = name
+
+
+class AccountDamaged(Exception):  # noqa: N818
+    """The files of a storage account cannot be used. message: which and why. remedy: what to do next."""
+
+    def __init__(self, directory: Path, reason: Exception) -> None:
+        self.message = f"The storage account in {directory} cannot be used: {reason}."
+        self.remedy = (
+            "Restore that directory from a backup; or move it away, start the cloud, and delete the account, which "
+            "is empty then."
+        )
+        super().__init__(f"{self.message} {self.remedy}")
 
 
 class ContainerNotFound(StorageError):  # noqa: N818
