@@ -106,9 +106,14 @@ def test_packages_of_old_sdks_are_deployed_too(place: World) -> None:
     assert len(get(place).role_instance_list) == 2
 
 
-@pytest.mark.parametrize("how", [DEP, SLOT])
-def test_a_deployment_is_started_and_suspended(place: World, how: dict[str, str]) -> None:
-    name = f"Update Deployment Status by {'slot' if how is SLOT else 'name'}"
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        pytest.param("Update Deployment Status by name", DEP),
+        pytest.param("Update Deployment Status by slot", SLOT),
+    ],
+)
+def test_a_deployment_is_started_and_suspended(place: World, name: str, how: dict[str, str]) -> None:
     upload(place)
     create(place)
     place.do(name, bodies.status("Running"), **how)

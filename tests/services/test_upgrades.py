@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reddog import wire
+from reddog.engine import Locked
 from service_packages import cscfg, csdef, role_xml
 from services import bodies
 from services.test_package_deployments import DEP, ENDPOINTS, SETTING, create, get, ready, states, upload
@@ -304,6 +306,44 @@ def test_an_upgrade_is_rolled_back_by_hand(running: World) -> None:
     assert get(running).upgrade_status is None
 
 
+def test_updates_are_made_by_slot_too(running: World) -> None:
+    slot = {"service": "svc", "slot": "Production"}
+    running.do("Change Deployment Configuration by slot", bodies.change(colored("blue"), "Manual"), **slot)
+    running.do("Walk Upgrade Domain by slot", bodies.walk(0), **slot)
+    running.rest()
+    ready(running)
+    assert colors(running) == ["blue", "red", "red"]
+    running.do("Rollback Update Or Upgrade by slot", bodies.rollback(), **slot)
+    running.rest()
+    assert colors(running) == ["red"] * 3
+    running.do("Upgrade Deployment by slot", bodies.upgrade(colored("green")), **slot)
+    running.rest()
+    assert colors(running) == ["green"] * 3
+    ready(running)
+    empty = {"service": "svc", "slot": "staging"}
+    running.refuses("ResourceNotFound", "Walk Upgrade Domain by slot", bodies.walk(0), **empty)
+
+
+def test_a_deployment_under_change_refuses_others(running: World) -> None:
+    release = threading.Event()
+    start = running.driver.start
+    running.driver.start = lambda spec: release.wait(20) and start(spec)  # type: ignore[method-assign]
+    id = running.begin(CHANGE, bodies.change(colored("red", 4)), **DEP)
+    running.eventually(lambda: get(running).locked)
+    assert get(running).status == "RunningTransitioning"
+    for name, body, params in (
+        (CHANGE, bodies.change(colored("blue")), DEP),
+        ("Reboot Role Instance by name", None, {**DEP, "instance": "Web_IN_0"}),
+        ("Delete Deployment by name", None, DEP),
+    ):
+        with pytest.raises(Locked) as caught:
+            running.call(name, body, patience=0, **params)
+        assert caught.value.operation_id == id
+    release.set()
+    assert running.ended(id).status == "Succeeded"
+    ready(running)
+
+
 def test_another_update_waits_for_the_end_of_a_manual_one(running: World) -> None:
     running.do(CHANGE, bodies.change(colored("blue"), "Manual"), **DEP)
     message = running.refuses("BadRequest", CHANGE, bodies.change(colored("green")), **DEP)
@@ -330,32 +370,64 @@ def test_a_deployment_can_be_deleted_in_the_middle_of_an_upgrade(running: World)
 # -- Role instances -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("way", ["name", "slot"])
-def test_instances_are_rebooted_and_made_anew(running: World, way: str) -> None:
-    where = {**(DEP if way == "name" else {"service": "svc", "slot": "production"}), "instance": "web_in_1"}
-    disk = running.driver.spec(f"ri-{running.rows('role_instance')[1].uid}").os_disk.path
+BY_SLOT = {"service": "svc", "slot": "production"}
+ALL_DRIVES = {"resources": "allLocalDrives"}
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        pytest.param("Reboot Role Instance by name", DEP),
+        pytest.param("Reboot Role Instance by slot", BY_SLOT),
+    ],
+)
+def test_an_instance_is_rebooted_with_its_disk(running: World, name: str, where: dict[str, str]) -> None:
+    disk = system_disk(running)
     before, made = booted(running), disk.stat().st_ino
-    running.do(f"Reboot Role Instance by {way}", **where)
+    running.do(name, **where, instance="web_in_1")
     ready(running)
     assert booted(running) == [before[0], before[1] + 1, before[2]]
     assert disk.stat().st_ino == made
-    for name, query in (("Reimage", {}), ("Rebuild", {"resources": "allLocalDrives"})):
-        marked = disk.read_bytes()[:4] + b"mark"
-        disk.write_bytes(marked)
-        running.do(f"{name} Role Instance by {way}", query=query, **where)
-        ready(running)
-        assert disk.read_bytes()[:8] == b"platform"
-    running.refuses("MissingOrInvalidRequiredQueryParameter", f"Rebuild Role Instance by {way}", **where)
-    message = running.refuses(
-        "ResourceNotFound", f"Reboot Role Instance by {way}", **{**where, "instance": "x"}
-    )
+    message = running.refuses("ResourceNotFound", name, **where, instance="x")
     assert message == "Role instance name is not valid."
 
 
-@pytest.mark.parametrize("way", ["name", "slot"])
-def test_deleting_instances_lowers_the_count(running: World, way: str) -> None:
-    where = DEP if way == "name" else {"service": "svc", "slot": "production"}
-    name = f"Delete Role Instances by {way}"
+@pytest.mark.parametrize(
+    ("name", "where", "query"),
+    [
+        pytest.param("Reimage Role Instance by name", DEP, {}),
+        pytest.param("Reimage Role Instance by slot", BY_SLOT, {}),
+        pytest.param("Rebuild Role Instance by name", DEP, ALL_DRIVES),
+        pytest.param("Rebuild Role Instance by slot", BY_SLOT, ALL_DRIVES),
+    ],
+)
+def test_an_instance_is_made_anew(
+    running: World, name: str, where: dict[str, str], query: dict[str, str]
+) -> None:
+    disk = system_disk(running)
+    with disk.open("r+b") as file:
+        file.write(b"something else")
+    running.do(name, query=query, **where, instance="Web_IN_1")
+    ready(running)
+    assert disk.read_bytes()[:8] == b"platform"
+    if query:
+        code = "MissingOrInvalidRequiredQueryParameter"
+        running.refuses(code, name, **where, instance="Web_IN_1")
+
+
+def system_disk(world: World) -> Path:
+    """The system disk of the second instance."""
+    return world.driver.spec(f"ri-{world.rows('role_instance')[1].uid}").os_disk.path
+
+
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        pytest.param("Delete Role Instances by name", DEP),
+        pytest.param("Delete Role Instances by slot", BY_SLOT),
+    ],
+)
+def test_deleting_instances_lowers_the_count(running: World, name: str, where: dict[str, str]) -> None:
     running.do(name, wire.RoleInstances(["Web_IN_0"]), **where)
     ready(running)
     found = get(running)
