@@ -315,6 +315,17 @@ def test_endpoints_and_addresses_change_under_the_running_guest(
     assert boot_of(wait_until_ready(sms, "ups", "ups")) == before
 
 
+def test_a_captured_machine_is_set_up_anew(sms: ServiceManagementService, instance: Any) -> None:
+    wait_until_done(sms, sms.shutdown_role("ups", "ups", "ups"))
+    anew = LinuxConfigurationSet("newhost", "newcomer", PASSWORD, False)
+    wait_until_done(sms, sms.capture_role("ups", "ups", "ups", "Reprovision", "upsimage", "l", anew))
+    found = wait_until_ready(sms, "ups", "ups")
+    assert ssh(found, "newcomer", "hostname", password=PASSWORD) == "newhost\n"
+    assert found.host_name == "newhost"
+    assert sms.get_os_image("upsimage").os == "Linux"
+    sms.delete_os_image("upsimage", delete_vhd=True)
+
+
 def test_nothing_is_left_of_a_deployment_that_was_deleted(
     cloud: RunningCloud, sms: ServiceManagementService, instance: Any
 ) -> None:

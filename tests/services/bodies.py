@@ -172,11 +172,12 @@ def capture(name: str, state: str = "Specialized", **values: Any) -> wire.Captur
     )
 
 
-def capture_role(name: str, action: str = "Delete") -> wire.CaptureRoleOperation:
+def capture_role(name: str, action: str = "Delete", provisioning: Any = None) -> wire.CaptureRoleOperation:
     return wire.only(
         wire.CaptureRoleOperation,
         operation_type="CaptureRoleOperation",
         post_capture_action=action,
+        provisioning_configuration=provisioning,
         target_image_label=name,
         target_image_name=name,
     )

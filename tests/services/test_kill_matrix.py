@@ -374,6 +374,13 @@ CASES: dict[str, Case] = {
             *(f"blob vhds/cap-{part}-{DAY}.vhd" for part in ("os", "datadisk-0", "datadisk-1")),
         ),
     ),
+    "capture role and set it up anew": Case(
+        stopped,
+        "Capture Role",
+        lambda directory: bodies.capture_role("cap", "Reprovision", bodies.linux(host_name="renamed")),
+        params=ROLE,
+        made=(f"os_image {SUB}/cap", f"blob vhds/cap-os-{DAY}.vhd"),
+    ),
     "capture role": Case(
         stopped,
         "Capture Role",

@@ -280,7 +280,7 @@ def test_a_captured_role_becomes_an_os_image(vm: World) -> None:
     write(vm, url("os.vhd"), b"installed")
     vm.refuses("BadRequest", "Capture Role", bodies.capture_role("cap"), **ROLE)
     vm.do("Shutdown Role", bodies.shutdown(), **ROLE)
-    vm.refuses("NotImplemented", "Capture Role", bodies.capture_role("cap", "Reprovision"), **ROLE)
+    vm.refuses("InvalidXmlRequest", "Capture Role", bodies.capture_role("cap", "Keep"), **ROLE)
     vm.refuses("ConflictError", "Capture Role", bodies.capture_role(IMAGE), **ROLE)
     vm.do("Capture Role", bodies.capture_role("cap"), **ROLE)
     vm.rest()
@@ -293,6 +293,43 @@ def test_a_captured_role_becomes_an_os_image(vm: World) -> None:
     vm.do(CREATE, bodies.deployment(again), service="svc")
     vm.do("Update OS Image", wire.only(wire.OSImage, label="new"), image="cap")
     assert status(vm, "again")[1] in ("Starting", "Started")  # it is not captured once more
+
+
+def test_a_captured_role_is_set_up_anew_and_starts_as_another_machine(vm: World) -> None:
+    write(vm, url("os.vhd"), b"installed")
+    vm.do("Shutdown Role", bodies.shutdown("StoppedDeallocated"), **ROLE)
+    vm.refuses("BadRequest", "Capture Role", bodies.capture_role("cap", "Reprovision"), **ROLE)
+    bad = bodies.capture_role("cap", "Reprovision", bodies.linux(user_password="short"))
+    vm.refuses("BadRequest", "Capture Role", bad, **ROLE)
+    body = bodies.capture_role("cap", "Reprovision", bodies.linux(host_name="renamed"))
+    vm.do("Capture Role", body, **ROLE)
+    vm.eventually(lambda: status(vm) == ("ReadyRole", "Started"))
+    assert vm.read_disk(vm.call("Get OS Image", image="cap").media_link, 9) == b"installed"
+    assert instance(vm).host_name == "renamed"
+    assert vm.driver.spec(vm.machine("vm")).identity == 1
+    row = vm.row("role", "svc/dep/vm")
+    assert row is not None
+    vm.eventually(lambda: not (vm.row("role", "svc/dep/vm") or row).state["provisioning"])
+    disk = vm.call("Get Disk", disk="sys")
+    assert disk.attached_to.role_name == "vm"
+    vm.do("Shutdown Role", bodies.shutdown(), **ROLE)
+    vm.do("Capture Role", bodies.capture_role("cap2", "reprovision", bodies.linux()), **ROLE)
+    assert vm.driver.spec(vm.machine("vm")).identity == 2
+
+
+def test_a_role_that_cannot_start_anew_is_left_as_it_was(vm: World) -> None:
+    vm.do("Shutdown Role", bodies.shutdown(), **ROLE)
+    vm.driver.fail_next_start()
+    body = bodies.capture_role("cap", "Reprovision", bodies.linux(host_name="renamed"))
+    assert vm.fails("Capture Role", body, **ROLE)[0] == "InternalError"
+    vm.rest()
+    assert status(vm) == ("StoppedVM", "Stopped")
+    vm.refuses("ResourceNotFound", "Get OS Image", image="cap")
+    row = vm.row("role", "svc/dep/vm")
+    assert row is not None
+    assert (row.state["provisioning"], row.goal["host_name"]) == (None, "host")
+    vm.do("Start Role", bodies.start(), **ROLE)
+    assert instance(vm).host_name == "host"
 
 
 def test_names_of_captures_are_checked_and_used_once(vm: World) -> None:

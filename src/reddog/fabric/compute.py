@@ -87,6 +87,7 @@ class MachineSpec:
     provisioning: the bytes of ovf-env.xml (see `reddog.fabric.provisioning`), or None for a disk that needs
     none. It holds secrets: it is never shown in a repr or a log, and is kept only until the guest is ready.
     network: None for a machine that reaches the outside and is reached at its forwards, and nothing else.
+    identity: another number makes the guest take itself for a new machine, which sets itself up once more.
     """
 
     id: str
@@ -98,6 +99,7 @@ class MachineSpec:
     forwards: tuple[Forward, ...] = ()
     provisioning: bytes | None = field(default=None, repr=False)
     network: Network | None = None
+    identity: int = 0
 
 
 @dataclass(frozen=True)

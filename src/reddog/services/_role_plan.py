@@ -85,7 +85,7 @@ class RolePlanner:
         if len(described) - 1 > (size.max_data_disk_count or 0):
             raise errors.TOO_MANY_DATA_DISKS(size=size.name, limit=size.max_data_disk_count)
         if described[0].pop("generalized"):
-            plan.provisioning = self._provisioning(place, name, configuration, described[0]["os"])
+            plan.provisioning = self.provisioning(place, name, configuration, described[0]["os"])
         plan.goal = {
             "name": name,
             **size_goal(role.role_size or "Small"),
@@ -123,7 +123,11 @@ class RolePlanner:
         stamp = _Stamp(place, f"{plan.name}-{disk.lun}")
         return plan, self._data_disk(place, disk, stamp, plan, others)
 
-    def _provisioning(self, place: Place, role: str, configuration: Any, os: str) -> bytes:
+    def provisioning(self, place: Place, role: str, configuration: Any, os: str) -> bytes:
+        """The document that sets up a guest of a generalized image.
+
+        :raises ServiceError: there is no configuration for that operating system, or it is not acceptable.
+        """
         expected = WindowsConfigurationSet if os == "Windows" else LinuxConfigurationSet
         if not isinstance(configuration, expected):
             raise errors.PROVISIONING_REQUIRED(role=role, os=os)

@@ -202,6 +202,7 @@ class RoleReconciler(Reconciler):
             forwards=self._endpoints.forwards(row, ctx, running=running),
             provisioning=base64.b64decode(document) if document else None,
             network=found.network,
+            identity=goal.get("identity", 0),
         )
 
     def _disk(self, one: Mapping[str, Any], disk: Resource) -> Disk:

@@ -219,9 +219,15 @@ class OSImageReconciler(Reconciler):
         return Converged()
 
     def finish(self, tx: Tx, row: Resource, succeeded: bool) -> None:
-        """A generalized machine cannot start again: it goes when its image is there."""
+        """A generalized machine goes when its image is there, unless it is set up anew: so it starts again.
+
+        What was to set it up is not kept when it came to nothing.
+        """
         capture = row.goal["capture"]
-        if succeeded and row.present and capture and row.generation == 1:
+        if capture and capture.get("reprovisioned"):
+            if not succeeded and not row.present and tx.get("role", capture["role_key"]) is not None:
+                tx.patch_state("role", capture["role_key"], provisioning=None)
+        elif succeeded and row.present and capture and row.generation == 1:
             remove_captured(tx, capture)
 
 

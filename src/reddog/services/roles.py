@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
@@ -22,12 +23,14 @@ from reddog.services._call import Call, Handler, Reply
 from reddog.services._deployment_view import DeploymentView
 from reddog.services._endpoints import network_goal
 from reddog.services._media import MediaLinks
+from reddog.services._provisioning import host_name
 from reddog.services._role_plan import Place, RolePlanner, configuration_sets, size_goal
 from reddog.services._role_reconciler import machine_id
 from reddog.services.quotas import Quotas
 from reddog.services.role_sizes import require_size
 from reddog.wire import PersistentVMRole, errors
 
+CAPTURE_ACTIONS = ("delete", "reprovision")
 SHUTDOWN_ACTIONS = {"": "stopped", "stopped": "stopped", "stoppeddeallocated": "deallocated"}
 
 
@@ -208,17 +211,19 @@ class Roles:
         return Reply()
 
     def capture_role(self, call: Call) -> Reply:
-        """Capture Role: the system disk becomes an OS image, and the role is removed.
+        """Capture Role: the system disk becomes an OS image; the role is removed, or set up anew and started.
 
-        BadRequest: the role is not stopped. NotImplemented: `PostCaptureAction` is Reprovision.
+        BadRequest: the role is not stopped, or what is to set it up is missing or not acceptable.
         """
         body = call.body
-        if (body.post_capture_action or "").lower() != "delete":
-            raise errors.NOT_SUPPORTED(operation="Capture Role with PostCaptureAction Reprovision")
+        action = (body.post_capture_action or "").lower()
+        if action not in CAPTURE_ACTIONS:
+            raise errors.INVALID_ELEMENT(element="PostCaptureAction", expected="Delete or Reprovision")
         name = _rules.check_resource_name(body.target_image_name, "an image")
         self._images.require_own_name(name)
         key, taken = os_images.key_of(call.subscription, name), errors.IMAGE_EXISTS(name=name)
         stamp = self._free_stamp(call, name)
+        provisioning = self._reprovisioning(call) if action == "reprovision" else None
 
         def change(tx: Tx) -> None:
             deployment = lock_deployment(tx, call)
@@ -237,13 +242,41 @@ class Roles:
                 "location": captured["location"],
                 "affinity_group": captured["affinity_group"],
                 "attributes": {},
-                "capture": captured["capture"],
+                "capture": {**captured["capture"], "reprovisioned": provisioning is not None},
             }
             _media.hold_accounts(tx, goal["media"])
-            _rules.insert(tx, os_images.KIND, key, subscription=call.subscription, goal=goal, taken=taken)
+            image = _rules.insert(
+                tx, os_images.KIND, key, subscription=call.subscription, goal=goal, taken=taken
+            )
+            if provisioning is not None:
+                self._reprovision(tx, role, image, provisioning, body.provisioning_configuration)
 
         _rules.accept(self._engine, call, change)
         return Reply()
+
+    def _reprovisioning(self, call: Call) -> bytes:
+        """The document that sets up a captured role anew."""
+        service = self._read(lambda reader: deployments.require_service(reader, call))
+        role = self._read(lambda reader: require_role(reader, call))
+        place = Place(
+            call.subscription, service.goal["name"], call.params["deployment"], service.goal["location"]
+        )
+        configuration = call.body.provisioning_configuration
+        return self._planner.provisioning(place, role.goal["name"], configuration, role.goal["os"])
+
+    def _reprovision(
+        self, tx: Tx, role: Resource, image: Resource, provisioning: bytes, configuration: Any
+    ) -> None:
+        """Start a captured role as a new machine, once its image is there."""
+        if role.goal["power"] == "deallocated":
+            self._quotas.check_cores(tx, role.subscription, role.goal["cores"])
+        goal = {
+            **_started(role.goal, wait=False),
+            "host_name": host_name(configuration),
+            "identity": role.goal.get("identity", 0) + 1,
+        }
+        tx.set_goal("role", role.key, goal, after=[image.ref])
+        tx.patch_state("role", role.key, provisioning=base64.b64encode(provisioning).decode())
 
     def _free_stamp(self, call: Call, name: str) -> str:
         """Ends the names of an image's blobs: the day, and a number if the day has such blobs already."""

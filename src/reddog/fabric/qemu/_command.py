@@ -93,7 +93,7 @@ def command_line(qemu: Qemu, accelerator: str, spec: MachineSpec, disc: Path | N
 def _machine(accelerator: str, spec: MachineSpec) -> list[str]:
     return [
         *("-name", f"guest={spec.id}"),
-        *("-uuid", str(uuid.uuid5(_NAMESPACE, spec.id))),
+        *("-uuid", str(uuid.uuid5(_NAMESPACE, f"{spec.id}/{spec.identity}" if spec.identity else spec.id))),
         *("-M", "pc", "-accel", "kvm" if accelerator == "kvm" else "tcg,thread=multi"),
         *("-cpu", kvm.PROCESSORS["kvm" if accelerator == "kvm" else "tcg"]),
         *("-smp", str(spec.cores), "-m", str(spec.memory_mb)),
