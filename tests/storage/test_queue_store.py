@@ -369,3 +369,24 @@ def test_a_missing_queue_is_told_by_every_operation(store: QueueStore):
     for operation in operations:
         with pytest.raises(QueueNotFound):
             change(store, operation)
+
+
+def test_no_operation_on_messages_reads_through_a_table(store: QueueStore, clock: Clock):
+    fill(store, 3)
+    connection, run = store._opened()._writer._connection, list[str]()
+    connection.set_trace_callback(run.append)
+    message = change(store, lambda queues: queues.put("queue", "", 0, 100))
+    change(store, lambda queues: queues.peek("queue", 2))
+    change(store, lambda queues: queues.count(queues.queue("queue")))
+    message = change(store, lambda queues: queues.update("queue", message.id, message.pop_receipt, 0, "x"))
+    change(store, lambda queues: queues.remove("queue", message.id, message.pop_receipt))
+    clock.now += 50
+    change(store, lambda queues: queues.get("queue", 32, 10))
+    settle(store)
+    change(store, lambda queues: queues.clear("queue"))
+    settle(store)
+    connection.set_trace_callback(None)
+    statements = {sql for sql in run if sql.startswith(("SELECT", "INSERT", "UPDATE", "DELETE"))}
+    plans = {sql: [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")] for sql in statements}
+    assert len(plans) > 10
+    assert {sql: plan for sql, plan in plans.items() if any("SCAN" in step for step in plan)} == {}

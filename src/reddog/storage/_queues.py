@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS messages (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, queue INTEGER NOT NULL, nonce INTEGER NOT NULL, receipt INTEGER NOT NULL,
   inserted REAL NOT NULL, expires REAL NOT NULL, visible REAL NOT NULL, dequeued INTEGER NOT NULL, text TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS messages_by_visibility ON messages (queue, visible);
+CREATE INDEX IF NOT EXISTS messages_by_visibility ON messages (queue, visible, seq, expires);
 CREATE INDEX IF NOT EXISTS messages_by_expiry ON messages (queue, expires);
 CREATE TABLE IF NOT EXISTS dropped (queue INTEGER PRIMARY KEY);
 """
@@ -113,8 +113,9 @@ class QueueReader:
 
     def _visible(self, queue: int, now: float, limit: int) -> list[Message]:
         rows = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM messages INDEXED BY messages_by_visibility "  # noqa: S608 - a constant
-            "WHERE queue=? AND visible<=? AND expires>? ORDER BY visible, seq LIMIT ?",
+            f"SELECT {_COLUMNS} FROM messages WHERE seq IN "  # noqa: S608 - a constant
+            "(SELECT seq FROM messages INDEXED BY messages_by_visibility "
+            "WHERE queue=? AND visible<=? AND expires>? ORDER BY visible, seq LIMIT ?) ORDER BY visible, seq",
             (queue, now, now, limit),
         )
         return [Message(*row) for row in rows]
