@@ -83,7 +83,7 @@ class Serving(threading.Thread):
     async def _serve(self) -> None:
         runners = []
         for kind, application in self._server.storage.applications().items():
-            limits = {"max_field_size": LONGEST_HEADER}
+            limits = {"max_field_size": LONGEST_HEADER, "max_line_size": LONGEST_HEADER}
             runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **limits)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -210,6 +210,16 @@ def test_top_is_zero_to_a_thousand(server, table: TableClient):
         assert "x-ms-continuation-nextpartitionkey" not in headers
 
 
+def test_a_filter_may_be_long(server, table: TableClient):
+    put(server, "1", a=1)
+    wanted = (
+        "%20or%20".join(f"RowKey%20eq%20'{'x' * 1000}{number}'" for number in range(20))
+        + "%20or%20a%20eq%201"
+    )
+    status, _, body = send(server, "GET", "Things", f"$filter={wanted}", **JSON)
+    assert (status, len(json.loads(body)["value"])) == (200, 1)
+
+
 @pytest.mark.parametrize("token", ["x", "1!!!", "1!%FF", "1!" + "A" * 5, "%00"])
 def test_continuations_that_are_none_are_refused(server, table: TableClient, token: str):
     assert send(server, "GET", "Things", f"NextPartitionKey={token}&NextRowKey=1!", **JSON)[0] == 400

@@ -149,7 +149,11 @@ class Cloud:
         where = {"blob": ports.blob, "table": ports.table, "queue": ports.queue}
         for kind, application in storage.applications().items():
             runner = web.AppRunner(
-                application, access_log=None, shutdown_timeout=GRACE, max_field_size=LONGEST_HEADER
+                application,
+                access_log=None,
+                shutdown_timeout=GRACE,
+                max_field_size=LONGEST_HEADER,
+                max_line_size=LONGEST_HEADER,
             )
             await runner.setup()
             self._parts.push_async_callback(runner.cleanup)

@@ -30,7 +30,7 @@ from reddog.storage._request import XML, StorageRequest
 
 VERSION = "2021-12-02"
 SECONDARY = "-secondary"
-LONGEST_HEADER = 64 << 10  # bytes; conditions on tags are longer than servers commonly take
+LONGEST_HEADER = 64 << 10  # bytes, of the request line too; conditions and filters are longer than is common
 _ECHOED = re.compile("[ -~]{1,1024}")
 _NO_TEXT = re.compile("[\0-\x08\n-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _NO_UNICODE = re.compile("[\ud800-\udfff]")

@@ -29,7 +29,8 @@ def _padded(key: str) -> str:
 
 async def serve(storage: Storage, service: str, port: int, context: ssl.SSLContext | None) -> None:
     """Serve until the standard input ends; says when it is ready."""
-    application, limits = storage.applications()[service], {"max_field_size": LONGEST_HEADER}
+    application = storage.applications()[service]
+    limits = {"max_field_size": LONGEST_HEADER, "max_line_size": LONGEST_HEADER}
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **limits)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 from lxml import etree
 
-from reddog.storage._listing import NOT_XML
 from reddog.storage._request import parse_xml
 from reddog.storage.tables import _edm
 from reddog.storage.tables._documents import Documents, link, shown
@@ -21,6 +21,7 @@ _METADATA = f"{_DATA}/metadata"
 _DECLARATION = '<?xml version="1.0" encoding="utf-8" standalone="yes"?>'
 _NAMESPACES = f'xmlns:d="{_DATA}" xmlns:m="{_METADATA}" xmlns="{_ATOM}"'
 _NEVER = "1970-01-01T00:00:00Z"  # tables do not know when they were made
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _REPLACED = "\ufffd"
 _BOOLEANS = {True: "true", False: "false"}
 _NOT_FINITE = {"Infinity": "INF", "-Infinity": "-INF"}
@@ -112,7 +113,7 @@ def _written(value: Kept) -> str:
 
 def _text(text: str) -> str:
     """Text as XML has it; what XML cannot hold at all is replaced."""
-    return escape(NOT_XML.sub(_REPLACED, text), {"\r": "&#13;"})
+    return escape(_NOT_XML.sub(_REPLACED, text), {"\r": "&#13;"})
 
 
 # -- Bodies of requests ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ class _Part:
 async def batch(request: TableRequest) -> web.StreamResponse:
     """Entity Group Transaction."""
     kind = request.headers.get("Content-Type", "")
-    parts, is_change = _read(kind, await request.document())
+    parts, is_change = await asyncio.to_thread(_read, kind, await request.document())
     if not is_change:
         answers = [await _queried(request, parts[0])]
     else:
@@ -143,7 +144,7 @@ async def _changed(request: TableRequest, parts: list[bytes]) -> list[Answer]:
     """Make all changes of a batch; or none, and answer for the one that cannot be made."""
     asks: list[_Part] = []
     try:
-        changes = _changes(request, parts, asks)
+        changes = await asyncio.to_thread(_changes, request, parts, asks)
         answers = await request.account.tables.write(lambda tables: _made(tables, changes))
     except BatchError as error:
         ask = asks[error.number].ask if error.number < len(asks) else request.ask_of()
