@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTS = ROOT / "tests" / "storage" / "azurite"
-SERVICES = ("blob", "queue")
+SERVICES = ("blob", "queue", "table")
 
 
 def of(name: str, service: str) -> set[str]:
