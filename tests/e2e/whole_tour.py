@@ -360,6 +360,8 @@ def data_disks(tour):
 def update_role(tour):
     nets = network(("ssh", "tcp", "22", "22"), ("more", "udp", "59914", "3394"))
     tour.do("update_role", SERVICE, SERVICE, "one", None, nets, role_size="Medium")
+    read = tour.get("get_role", SERVICE, SERVICE, "one")
+    tour.do("update_role", SERVICE, SERVICE, "one", data_virtual_hard_disks=read.data_virtual_hard_disks)
     tour.wait_for("ReadyRole", "one")
     tour.get("get_role", SERVICE, SERVICE, "one")
 

@@ -7,7 +7,7 @@ import pytest
 from reddog import wire
 from reddog.fabric import MachineSpec
 from services import bodies
-from services.world import World
+from services.world import World, url
 
 ROLE = {"service": "svc", "deployment": "dep", "role": "vm"}
 
@@ -86,3 +86,67 @@ def test_sizes_and_endpoints_are_checked(machine: World) -> None:
     machine.refuses("BadRequest", "Update Role", body, **ROLE)
     body = wire.only(wire.PersistentVMRole, role_name="vm", configuration_sets=sets(bodies.endpoint("x", 0)))
     machine.refuses("BadRequest", "Update Role", body, **ROLE)
+
+
+# -- Disks -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disks(place: World) -> World:
+    """The role `vm` runs with the data disks `a` and `b`."""
+    data = (bodies.data_disk(0, disk_name="a"), bodies.data_disk(1, disk_name="b"))
+    role = bodies.role(disk=bodies.system_disk(disk_name="sys"), data=data)
+    place.do("Create Virtual Machine Deployment", bodies.deployment(role), service="svc")
+    return place
+
+
+def told(world: World) -> wire.PersistentVMRole:
+    return world.call("Get Role", **ROLE)
+
+
+def data(*given: wire.DataVirtualHardDisk) -> wire.DataVirtualHardDisks:
+    return wire.DataVirtualHardDisks(list(given))
+
+
+def test_a_role_may_be_sent_back_as_it_was_read(disks: World) -> None:
+    before = told(disks)
+    disks.do("Update Role", before, **ROLE)
+    assert told(disks) == before
+
+
+def test_caching_and_luns_of_disks_change(disks: World) -> None:
+    named = wire.only(wire.DataVirtualHardDisk, disk_name="B", lun=0, host_caching="ReadOnly")
+    other = wire.only(wire.DataVirtualHardDisk, disk_name="a", lun=1)
+    system = wire.only(wire.OSVirtualHardDisk, host_caching="ReadOnly")
+    update(disks, data_virtual_hard_disks=data(named, other), os_virtual_hard_disk=system)
+    found = {one.disk_name: (one.lun or 0, one.host_caching) for one in told(disks).data_virtual_hard_disks}
+    assert found == {"a": (1, "None"), "b": (0, "ReadOnly")}
+    assert told(disks).os_virtual_hard_disk.host_caching == "ReadOnly"
+    lun_of_b = next(disk.lun for disk in spec(disks).data_disks if "data1" in _blob(disks, disk.path))
+    assert lun_of_b == 0
+    update(disks, data_virtual_hard_disks=data(wire.only(wire.DataVirtualHardDisk, disk_name="a")))
+    assert [one.disk_name for one in told(disks).data_virtual_hard_disks] == ["a", "b"]  # b was left out
+
+
+def _blob(world: World, path: object) -> str:
+    """The name of the blob in a file."""
+    for name in world.blobs():
+        if world.storage.page_file(world.storage.parse_url(url(name.partition("/")[2]))) == path:
+            return name
+    return ""
+
+
+def test_disks_that_the_role_has_not_are_refused(disks: World) -> None:
+    def refused(code: str, **values: object) -> None:
+        body = wire.only(wire.PersistentVMRole, role_name="vm", **values)
+        disks.refuses(code, "Update Role", body, **ROLE)
+
+    same = [wire.only(wire.DataVirtualHardDisk, disk_name=name, lun=3) for name in ("a", "b")]
+    refused("BadRequest", data_virtual_hard_disks=data(*same))
+    refused(
+        "BadRequest", data_virtual_hard_disks=data(wire.only(wire.DataVirtualHardDisk, disk_name="a", lun=16))
+    )
+    refused("NotImplemented", data_virtual_hard_disks=data(bodies.data_disk(5)))
+    refused("NotImplemented", os_virtual_hard_disk=wire.only(wire.OSVirtualHardDisk, disk_name="other"))
+    bad = wire.only(wire.OSVirtualHardDisk, host_caching="Much")
+    refused("InvalidXmlRequest", os_virtual_hard_disk=bad)

@@ -106,11 +106,10 @@ class Roles:
     def update(self, call: Call) -> Reply:
         """Update Role: its endpoints at once, its size by a restart, its availability set, guest agent and extensions.
 
-        What the body leaves out stays as it is. NotImplemented: it lists data disks.
+        What the body leaves out stays as it is. Of its disks, host caching and LUNs change. NotImplemented: it has
+        disks that the role has not.
         """
         body = call.body
-        if body.data_virtual_hard_disks:
-            raise errors.NOT_SUPPORTED(operation="Update Role with DataVirtualHardDisks")
         network, _ = configuration_sets(body)
         changes: dict[str, Any] = {} if network is None else network_goal(network)
         if body.availability_set_name:
@@ -119,7 +118,7 @@ class Roles:
 
         def change(tx: Tx) -> None:
             role = require_role(tx, call)
-            changes.update(_extensions(role, body))
+            changes.update({**_extensions(role, body), "disks": _disks(role, body)})
             if size and len(role.goal["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
                 limit = require_size(size["size"]).max_data_disk_count
                 raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
@@ -365,6 +364,34 @@ def _extensions(role: Resource, body: Any) -> dict[str, Any]:
         references = list(body.resource_extension_references)
         changes["extensions"] = resource_extensions.goal_of(role.goal["name"], references, agent)
     return changes
+
+
+def _disks(role: Resource, body: Any) -> list[dict[str, Any]]:
+    """A role's disks as an update wants them."""
+    given = {(disk.disk_name or "").lower(): disk for disk in body.data_virtual_hard_disks or ()}
+    system, *others = role.goal["disks"]
+    asked = body.os_virtual_hard_disk
+    if asked is not None and (asked.disk_name or system["name"]).lower() != system["name"].lower():
+        raise errors.NOT_SUPPORTED(operation="Update Role with another system disk")
+    found = [_changed_disk(system, asked)]
+    for one in others:
+        found.append(_changed_disk(one, given.pop(one["name"].lower(), None)))
+    if given:
+        raise errors.NOT_SUPPORTED(
+            operation="Update Role with more data disks than the role has (Add Data Disk)"
+        )
+    luns = [one["lun"] for one in found]
+    for lun in luns:
+        if luns.count(lun) > 1 or (lun is not None and not 0 <= lun <= vm_images.HIGHEST_LUN):
+            raise errors.INVALID_LUN(lun=lun, highest=vm_images.HIGHEST_LUN)
+    return found
+
+
+def _changed_disk(one: Mapping[str, Any], asked: Any) -> dict[str, Any]:
+    if asked is None:
+        return dict(one)
+    lun = one["lun"] if getattr(asked, "lun", None) is None else asked.lun
+    return {**one, "lun": lun, "caching": _media.caching(asked.host_caching, one["caching"])}
 
 
 def _started(goal: Mapping[str, Any], *, wait: bool) -> dict[str, Any]:
