@@ -262,6 +262,13 @@ def test_a_page_ends_in_good_time_whether_anything_was_found_or_not(table: Table
     assert [rows(page) for page in found][-1] == ["20", "21", "22"]
 
 
+def test_a_page_that_takes_long_ends_early(table: TableClient, monkeypatch):
+    monkeypatch.setattr(_store, "LONGEST_LOOK", -1.0)
+    for number in range(3):
+        table.create_entity(entity(str(number)))
+    assert [rows(page) for page in table.list_entities().by_page()] == [["0"], ["1"], ["2"]]
+
+
 def test_large_entities_come_in_small_pages(table: TableClient, monkeypatch):
     monkeypatch.setattr(_store, "LARGEST_PAGE_SIZE", 100_000)
     for number in range(6):

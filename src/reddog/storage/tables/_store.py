@@ -19,6 +19,7 @@ from reddog.storage.tables._ranges import Key, Span
 LARGEST_PAGE = 1000  # entities, or tables
 LARGEST_PAGE_SIZE = 4 << 20  # characters of properties
 MOST_LOOKED_AT = 20_000  # entities for one page, whether they are wanted or not
+LONGEST_LOOK = 1.0  # seconds for one page
 DELETED_AT_ONCE = 1000  # entities
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS tables (
@@ -101,9 +102,10 @@ class TableReader:
         self, table: str, spans: list[Span], condition: Callable[[Entity], bool] | None, limit: int
     ) -> Page:
         """The first wanted entities within some spans, in their order, at most `limit`."""
-        page, size = Page(), 0
+        page, size, end = Page(), 0, time.monotonic() + LONGEST_LOOK
         for looked_at, (part, row, stamp, properties) in enumerate(self._rows(self._id(table), spans)):
-            if len(page.entities) >= limit or looked_at >= MOST_LOOKED_AT or size >= LARGEST_PAGE_SIZE:
+            is_long = looked_at >= MOST_LOOKED_AT or (looked_at > 0 and time.monotonic() > end)
+            if is_long or len(page.entities) >= limit or size >= LARGEST_PAGE_SIZE:
                 page.following = part, row
                 break
             entity = Entity(part, row, stamp, load(properties))
