@@ -181,7 +181,7 @@ class OneQueue(RuleBasedStateMachine):
 
 
 TestOneQueue = OneQueue.TestCase
-TestOneQueue.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestOneQueue.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
 
 
 @pytest.fixture
