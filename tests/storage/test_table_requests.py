@@ -377,6 +377,57 @@ def test_what_is_no_batch_is_refused(server, table: TableClient, body: bytes):
     assert send(server, "POST", "$batch", body=body, content_type="text/plain")[0] == 400
 
 
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    kind=st.one_of(
+        st.sampled_from(
+            ["boundary*=x''%FF", "boundary*0=b; boundary*1=c", 'boundary="', "boundary=", "boundary==?x?="]
+        ),
+        st.text("boundary=*\"';%b ", max_size=20),
+    ),
+    pieces=st.lists(
+        st.sampled_from(
+            [
+                *(
+                    "--b",
+                    "--b--",
+                    "--c",
+                    "--c--",
+                    "",
+                    "Content-Type: application/http",
+                    "POST /Things HTTP/1.1",
+                    "{}",
+                ),
+                *(
+                    "Content-Type: multipart/mixed; boundary=c",
+                    "Content-Type: application/json",
+                    "x",
+                    "GET /Tables x",
+                ),
+            ]
+        ),
+        max_size=14,
+    ),
+)
+def test_no_batch_breaks_the_service(server, table, caplog, kind: str, pieces: list[str]):
+    for boundary in (kind, "boundary=b"):
+        body = "\r\n".join(pieces)
+        status, _, _ = send(server, "POST", "$batch", body=body, content_type=f"multipart/mixed; {boundary}")
+        assert status < 500, caplog.text
+
+
+def test_batches_in_batches_are_refused_however_deep(server, table: TableClient):
+    body = "".join(
+        f"--b{n}\r\nContent-Type: multipart/mixed; boundary=b{n + 1}\r\n\r\n" for n in range(20_000)
+    )
+    status, _, _ = send(server, "POST", "$batch", body=body, content_type="multipart/mixed; boundary=b0")
+    assert status == 400
+
+
 # -- Any request -----------------------------------------------------------------------------------------
 
 PATHS = (

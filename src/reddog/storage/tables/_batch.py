@@ -8,8 +8,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesParser
+from email.parser import HeaderParser
 from http import HTTPStatus
+from itertools import pairwise
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp import web
@@ -52,31 +53,34 @@ async def batch(request: TableRequest) -> web.StreamResponse:
 
 def _read(kind: str, body: bytes) -> tuple[list[bytes], bool]:
     """The requests in a batch, and whether they are changes. InvalidInput."""
-    outer = _parts(b"Content-Type: " + kind.encode("utf-8", "replace") + b"\r\n\r\n" + body)
+    outer = _parts(_header(kind), body)
     if len(outer) != 1:
         raise invalid_input("A batch has one changeset, or one query.")
-    if outer[0].get_content_type() == "application/http":
-        return [_payload(outer[0])], False
-    inner = outer[0].get_payload()
-    if outer[0].get_content_type() != "multipart/mixed" or not isinstance(inner, list) or not inner:
-        raise invalid_input("A batch has a changeset, which is multipart/mixed and has a boundary.")
-    return [_payload(one) for one in inner if isinstance(one, Message)], True
+    header, data = outer[0]
+    if header.get_content_type() == "application/http":
+        return [data], False
+    return [request for _, request in _parts(header, data)], True
 
 
-def _parts(data: bytes) -> list[Message]:
-    message = BytesParser().parsebytes(data)
-    found = message.get_payload()
-    if message.get_content_type() != "multipart/mixed" or not isinstance(found, list) or not found:
-        raise invalid_input(
-            "The body of a batch is multipart/mixed, with the boundary that its Content-Type names."
-        )
-    return [one for one in found if isinstance(one, Message)]
+def _header(kind: str) -> Message:
+    return HeaderParser().parsestr(f"Content-Type: {kind}\n\n")
 
 
-def _payload(part: Message) -> bytes:
-    found = part.get_payload(decode=True)
-    if not isinstance(found, bytes):
-        raise invalid_input("A part of the batch holds no request.")
+def _parts(header: Message, body: bytes) -> list[tuple[Message, bytes]]:
+    """The parts of a multipart body, each with its headers. InvalidInput: it is none, or has no parts."""
+    boundary = header.get_boundary()
+    if header.get_content_type() != "multipart/mixed" or not boundary:
+        raise invalid_input("A batch, and a changeset in it, is multipart/mixed and has a boundary.")
+    line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary.encode()) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
+    marks = list(line.finditer(body))
+    found = []
+    for mark, following in pairwise(marks):
+        if mark[1]:
+            break
+        head, _, data = _divided(body[mark.end() : following.start()])
+        found.append((HeaderParser().parsestr(head.decode("utf-8", "replace").lstrip()), data))
+    if not found:
+        raise invalid_input("There is nothing between the boundaries of the batch.")
     return found
 
 
@@ -94,11 +98,9 @@ def _part(request: TableRequest, data: bytes) -> _Part:
             raise invalid_input("A part of the batch has a header without a colon.")
         headers[name.strip()] = value.strip()
     place, query = _target(request, match[2].decode("utf-8", "replace"))
-    own = {
-        "x-ms-version": request.headers.get("x-ms-version", ""),
-        "Accept": request.headers.get("Accept", ""),
-    }
-    shown = documents(endpoint(request), request.account.name, {**own, **headers}, query)
+    known = CIMultiDict({name: request.headers.get(name, "") for name in ("x-ms-version", "Accept")})
+    known.update(headers)
+    shown = documents(endpoint(request), request.account.name, known, query)
     method = headers.get("X-HTTP-Method", match[1].decode()).upper()
     ask = Ask(method, place, headers, query, body, shown, request.identity)
     return _Part(ask, headers.get("Content-ID"))
