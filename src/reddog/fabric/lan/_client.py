@@ -49,13 +49,18 @@ class Lan(ProcessDirectory):
         if not members:
             self._dissolve()
             return {}
-        self._have_process()
-        answer = self._order(members)
+        try:
+            answer = self._tell(members)
+        except MachineError:  # it may have ended just then
+            answer = self._tell(members)
         if answer["version"] != reddog.__version__:  # an older reddog has started it
             self._end()
-            self._have_process()
-            answer = self._order(members)
+            answer = self._tell(members)
         return {(one["address"], one["port"]): _refusal(one) for one in answer["refused"]}
+
+    def _tell(self, members: Sequence[Member]) -> dict[str, Any]:
+        self._have_process()
+        return self._order(members)
 
     def _have_process(self) -> None:
         private_dir(self.path)

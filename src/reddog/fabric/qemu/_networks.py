@@ -93,7 +93,10 @@ class Networks:
         with self._lock:
             if self._members.get(network, {}).pop(machine, None) is None:
                 return
-            self._arrange(network)
+            try:
+                self._arrange(network)
+            except MachineError as error:  # the machine has gone in any case
+                _log.warning("The network %s: %s", network, error)
 
     def release(self) -> None:
         """Let go of the processes, which run on; runs in the loop."""
