@@ -71,6 +71,8 @@ def test_an_unknown_machine_is_absent(lab: Lab) -> None:
         {"forwards": (replace(forward(1), probe=Probe("tcp", 22)),)},
         {"network": Network("shop", "10.0.0.256", "web1", "example")},
         {"network": Network("shop", "10.0.0.3", "web1", "example")},
+        {"network": Network("shop", "10.1.0.4", "web1", "example", subnet="10.0.0.0/16")},
+        {"network": Network("shop", "10.0.0.4", "web1", "example", subnet="10.0.0.4/30")},
         {"network": Network("../up", "10.0.0.4", "web1", "example")},
         {"network": Network("shop", "10.0.0.4", "no name", "example")},
         {"network": Network("shop", "10.0.0.4", "web1", "no domain")},
@@ -389,7 +391,12 @@ def test_names_and_servers_of_a_network_change_and_places_do_not(lab: Lab) -> No
     lab.start("vm-2")
     for _ in range(2):
         lab.driver.set_network("vm-1", member(4, host_name="db", dns_servers=("10.9.8.7",)))
-    for id, place in (("vm-1", member(5)), ("vm-1", member(4, id="other")), ("vm-2", member(4))):
+    for id, place in (
+        ("vm-1", member(5)),
+        ("vm-1", member(4, id="other")),
+        ("vm-1", member(4, subnet="10.9.8.0/23")),
+        ("vm-2", member(4)),
+    ):
         with fails("InvalidSpec"):
             lab.driver.set_network(id, place)
     with fails("InvalidSpec"):

@@ -174,6 +174,24 @@ def test_a_machine_gets_its_address_and_what_belongs_to_it(bench: Bench) -> None
     assert one.outside.silent()
 
 
+def test_machines_of_other_subnets_are_reached_through_the_gateway(bench: Bench) -> None:
+    one, two = bench.computer("vm-4", 4), bench.computer("vm-5", 5)
+    two.member = replace(two.member, address="10.9.16.5", subnet="10.9.16.0/20", domain="other.example")
+    two.ip = packed("10.9.16.5")
+    bench.join(one, two)
+    one.plug()
+    two.plug()
+    told = _dhcp_asked(two, 1)
+    assert (told[0], told[1], told[3]) == (two.ip, b"\xff\xff\xf0\x00", packed("10.9.16.1"))
+    sent = _frames.udp(End(one.mac, one.ip, 1), End(GATEWAY, two.ip, 2), b"hello")
+    one.card.send(sent)
+    received = two.card.receive()
+    assert received == two.mac + b"\x52\x55" + packed("10.9.16.1") + sent[12:]
+    assert _asked_name(one, "vm-5.other.example") == [two.ip]
+    one.card.send(query_frame := _to_name_server(one, _query("vm-5")))
+    assert one.outside.receive() == query_frame, "names alone are those of one's own domain"
+
+
 def test_new_name_servers_are_told_with_the_next_lease(bench: Bench) -> None:
     (one,) = bench.plugged(4)
     bench.join(replace(one.member, dns_servers=("10.1.1.1", "10.1.1.2")))
@@ -200,8 +218,8 @@ def test_no_bytes_disturb_the_readers(data: bytes) -> None:
     _frames.read(data)
     _frames.read(bytes(12) + b"\x08\x00\x45" + data)
     _frames.arp_question(bytes(12) + data)
-    Names([MEMBER]).answer(data)
-    Names([MEMBER]).answer(struct.pack("!HHHHHH", 1, 0x100, 1, 0, 0, 0) + data)
+    Names([MEMBER]).answer(data, DOMAIN)
+    Names([MEMBER]).answer(struct.pack("!HHHHHH", 1, 0x100, 1, 0, 0, 0) + data, DOMAIN)
     packet = _frames.Packet(17, End(bytes(6), bytes(4), 68), End(bytes(6), bytes(4), 67), data)
     _dhcp.answer(MEMBER, End(GATEWAY, packed("10.9.8.1")), packet)
     start = bytes(4) + b"\x01" + bytes(235) + b"\x63\x82\x53\x63"

@@ -33,17 +33,18 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     assert not (bench.machines / ".networks").exists()
 
 
-def boot(lab: Lab, name: str, number: int, **changes: object) -> Guest:
-    place = Network("shop", f"10.20.30.{number}", name, DOMAIN)
+def boot(lab: Lab, name: str, address: str, subnet: str = "", **changes: object) -> Guest:
+    place = Network("shop", address, name, DOMAIN, subnet=subnet)
     disk = system_disk(lab.root / f"{name}.vhd")
     return Guest.boot(lab, name, disk, new_ovf(name), network=place, **changes)
 
 
 def test_machines_of_one_network_find_each_other(lab: Lab) -> None:
-    """By name and address, whatever becomes of the driver and of the network's process meanwhile."""
+    """By name, also over subnets, whatever becomes of the driver and of the network's process meanwhile."""
     place, probe = free_port(), Probe("tcp", 80, interval=0.5, timeout=1.5)
     web = Forward("web", "tcp", "127.0.0.1", place, 80, probe)
-    one, two = boot(lab, "web1", 4, forwards=(web,)), boot(lab, "web2", 5, forwards=(web,))
+    one = boot(lab, "web1", "10.20.30.4", forwards=(web,))
+    two = boot(lab, "web2", "10.20.31.132", "10.20.31.128/25", forwards=(web,))
     for guest in (one, two):
         guest.ready()
 
@@ -52,8 +53,8 @@ def test_machines_of_one_network_find_each_other(lab: Lab) -> None:
         assert said(client, "cat /etc/resolv.conf").split() == [
             *("search", DOMAIN, "nameserver", "10.20.30.3")
         ]
-        assert said(client, "sudo ping -c 1 -W 5 web2").startswith("PING web2 (10.20.30.5)")
-        assert f"web2.{DOMAIN}" in said(client, "nslookup 10.20.30.5")
+        assert said(client, "sudo ping -c 1 -W 5 web2").startswith("PING web2 (10.20.31.132)")
+        assert f"web2.{DOMAIN}" in said(client, "nslookup 10.20.31.132")
 
     serve = "mkdir -p /tmp/w && echo {0} >/tmp/w/index.html && sudo httpd -p 80 -h /tmp/w"
     for guest in (one, two):

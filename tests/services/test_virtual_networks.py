@@ -196,16 +196,6 @@ def test_unknown_locations_are_refused(world: World) -> None:
     assert "Atlantis" in world.refuses("BadRequest", SET, document)
 
 
-def test_deployments_in_a_site_are_refused_by_name(place: World) -> None:
-    place.do(SET, FULL)
-    create = "Create Virtual Machine Deployment"
-    inside = bodies.deployment(bodies.role(), virtual_network_name="net")
-    assert "virtual network" in place.refuses("NotImplemented", create, inside, service="svc")
-    elsewhere = bodies.deployment(bodies.role(), virtual_network_name="none")
-    message = place.refuses("BadRequest", create, elsewhere, service="svc")
-    assert message == "The virtual network none does not exist."
-
-
 @settings(deadline=None)
 @given(st.binary() | st.text().map(str.encode))
 def test_whatever_is_sent_is_refused_in_the_apis_words(document: bytes) -> None:

@@ -207,11 +207,21 @@ def check_network(network: Network) -> Network:
             ipaddress.IPv4Address(address)
         except ValueError:
             raise _invalid(f"{address!r} is no IPv4 address.", "Use one like 10.0.0.4.") from None
-    if not 4 <= int(network.address.rpartition(".")[2]) <= 254:
-        raise _invalid(f"{network.address} is reserved.", "Use .4 to .254 of a network.")
+    _check_place(network)
     if not _HOST_NAME.fullmatch(network.host_name) or not _is_domain(network.domain):
         raise _invalid(f"{network.host_name!r} is no host name.", "Use letters, digits, '-' and '.'.")
     return network
+
+
+def _check_place(network: Network) -> None:
+    try:
+        subnet = ipaddress.IPv4Network(network.subnet or f"{network.address}/24", strict=bool(network.subnet))
+    except ValueError:
+        raise _invalid(f"{network.subnet!r} is no subnet.", "Use one like 10.1.0.0/16.") from None
+    number = int(ipaddress.IPv4Address(network.address)) - int(subnet.network_address)
+    if not 8 <= subnet.prefixlen <= 29 or not 4 <= number < subnet.num_addresses - 1:
+        remedy = "Use one from the fifth to the last but one of a subnet between /8 and /29."
+        raise _invalid(f"{network.address} cannot be had in {subnet}.", remedy)
 
 
 def _is_domain(domain: str) -> bool:
@@ -221,9 +231,13 @@ def _is_domain(domain: str) -> bool:
 def with_network(spec: MachineSpec, network: Network) -> MachineSpec:
     """The specification with other names and DNS servers in the same network."""
     before = spec.network
-    if before is None or (before.id, before.address) != (network.id, network.address):
+    if before is None or _seat(before) != _seat(network):
         raise _invalid(f"The machine {spec.id} is not at this place.", "Make a new machine there.")
     return replace(spec, network=check_network(network))
+
+
+def _seat(network: Network) -> tuple[str, str, str]:
+    return network.id, network.subnet, network.address
 
 
 def _forward(document: dict[str, Any]) -> Forward:

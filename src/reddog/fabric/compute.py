@@ -67,10 +67,12 @@ class Forward:
 class Network:
     """A machine's place in a private network, which all machines with the same `id` share.
 
-    id: 1 to 64 characters of a-z, 0-9 and `-`. address: the machine's own IPv4 address there, in a /24 whose
-    `.1` is the gateway; the machine gets it by DHCP. host_name: the name by which the others find it.
-    domain: what the DHCP server gives as the domain to search. dns_servers: what the guest shall ask instead
-    of the network's own name server, which knows the host names and asks the host's for all others.
+    id: 1 to 64 characters of a-z, 0-9 and `-`. address: the machine's own IPv4 address there, which it gets by
+    DHCP. host_name: the name by which others of its domain find it. domain: what the DHCP server gives as the
+    domain to search. dns_servers: what the guest shall ask instead of the network's own name server, which
+    knows the host names and asks the host's for all others. subnet: where the address lies, as 10.1.0.0/16; by
+    default a /24. Its first address is the gateway, the next two are the network's own, and machines begin
+    after them. A network may have several subnets, between which it routes.
     """
 
     id: str
@@ -78,6 +80,7 @@ class Network:
     host_name: str
     domain: str
     dns_servers: tuple[str, ...] = ()
+    subnet: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,7 @@ class ComputeDriver(Protocol):
     def set_network(self, id: str, network: Network) -> None:
         """Change the names and DNS servers in a machine's private network; the guest learns of them soon.
 
-        InvalidSpec: the network's id or the address differ; they change only with a new machine.
+        InvalidSpec: the network's id, the subnet or the address differ; they change only with a new machine.
         """
 
     def attach_disk(self, id: str, disk: Disk) -> None:

@@ -238,13 +238,14 @@ class SimulatedDriver:
             return takers[self._connections[place] % len(takers)]
 
     def resolve(self, id: str, name: str) -> str | None:
-        """The address that a machine's network tells it for a host name, alone or in its domain."""
+        """The address that a machine's network tells it for a host name, in its own domain or with another."""
         own = self._get(id).spec.network
         for machine in self._machines.values():
             other = machine.spec.network
             if own is None or other is None or other.id != own.id or machine.power != "running":
                 continue
-            if name.lower() in (other.host_name.lower(), f"{other.host_name}.{other.domain}".lower()):
+            whole = name if "." in name else f"{name}.{own.domain}"
+            if whole.lower() == f"{other.host_name}.{other.domain}".lower():
                 return other.address
         return None
 

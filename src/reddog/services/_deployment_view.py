@@ -243,6 +243,9 @@ def _network(goal: Mapping[str, Any], address: str | None) -> list[Configuration
         endpoint.load_balancer_probe = _probe(known[endpoint.name].get("probe"))
         endpoint.load_balanced_endpoint_set_name = endpoint.load_balanced_endpoint_set_name or None
         endpoint.vip = address
+    if goal["subnet_name"]:
+        network.subnet_names = [goal["subnet_name"]]
+    network.static_virtual_network_ip_address = goal["static_address"]
     network.configuration_set_type = "NetworkConfiguration"
     network.role_type = None
     network.input_endpoints = network.input_endpoints or None

@@ -33,6 +33,8 @@ def network_goal(network: ConfigurationSet | None) -> dict[str, Any]:
     return {
         "network": encode(network).decode() if network is not None else None,
         "endpoints": list(_endpoints(network)),
+        "subnet_name": next(iter((network and network.subnet_names) or ()), None),
+        "static_address": (network and network.static_virtual_network_ip_address) or None,
     }
 
 

@@ -304,7 +304,7 @@ class InstanceReconciler(Reconciler):
         deployment = found.deployment
         if not self._shares_ports or deployment is None:
             return None
-        return _private_networks.place(deployment, row.goal["address"], name_of(row))
+        return _private_networks.place(deployment, None, row.goal, name_of(row))
 
     def _forwards(self, row: Resource, ctx: Context, found: _World) -> tuple[Forward, ...] | None:
         """The machine's endpoints on the deployment's address; None while another instance still has one of them.

@@ -222,7 +222,8 @@ class _World:
         deployment = reader.get("deployment", role.parent or "")
         assert deployment is not None
         name = role.goal["host_name"] or role.goal["name"]
-        self.network = _private_networks.place(deployment, role.goal["address"], name)
+        site = _private_networks.site_of(reader, deployment)
+        self.network = _private_networks.place(deployment, site, role.goal, name)
 
 
 def _data_disks(row: Resource) -> dict[str, str]:

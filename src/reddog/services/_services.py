@@ -43,6 +43,7 @@ from reddog.services.role_instances import RoleInstances
 from reddog.services.role_sizes import RoleSizes
 from reddog.services.roles import Roles
 from reddog.services.service_certificates import ServiceCertificates
+from reddog.services.static_addresses import StaticAddresses
 from reddog.services.storage_accounts import StorageAccountReconciler, StorageAccounts
 from reddog.services.subscriptions import Subscriptions
 from reddog.services.virtual_networks import VirtualNetworks
@@ -208,6 +209,7 @@ class Services:
             DataDisks(engine, planner),
             DnsServersService(engine, quotas),
             LoadBalancedSets(engine),
+            StaticAddresses(engine),
         )
         return {name: handler for service in services for name, handler in service.handlers().items()}
 

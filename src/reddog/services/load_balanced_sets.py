@@ -63,4 +63,5 @@ def _changed(role: Resource, given: Mapping[str, Any]) -> dict[str, Any]:
         for name in _SHARED if wanted is not None else ():
             if getattr(wanted, name) is not None:
                 setattr(endpoint, name, getattr(wanted, name))
-    return network_goal(network)
+    goal = network_goal(network)
+    return {name: goal[name] for name in ("network", "endpoints")}

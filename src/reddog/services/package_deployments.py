@@ -338,7 +338,7 @@ def _fit_instances(tx: Tx, row: Resource) -> None:
 
 def _add_instance(tx: Tx, row: Resource, role: str, index: int, package: str) -> None:
     goal = {
-        "address": _private_networks.allocate(tx, row.key),
+        **_private_networks.allocate(tx, row.key),
         "role": role,
         "index": index,
         "upgrade_domain": index % row.goal["current"]["upgrade_domains"],

@@ -119,6 +119,7 @@ class Roles:
         def change(tx: Tx) -> None:
             role = require_role(tx, call)
             changes.update({**_extensions(role, body), "disks": _disks(role, body)})
+            changes.update(_kept_place(role, changes))
             if size and len(role.goal["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
                 limit = require_size(size["size"]).max_data_disk_count
                 raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
@@ -353,6 +354,14 @@ def _require_machines(deployment: Resource) -> Resource:
     if _upgrade.is_package(deployment):
         raise errors.NOT_A_VM_DEPLOYMENT(name=deployment.goal["name"])
     return deployment
+
+
+def _kept_place(role: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A role's subnet and static address. NotImplemented: an update asks for others."""
+    kept = {name: role.goal[name] for name in ("subnet_name", "static_address")}
+    if any(changes.get(name) not in (None, value) for name, value in kept.items()):
+        raise errors.NOT_SUPPORTED(operation="Update Role with another subnet or static address")
+    return kept
 
 
 def _extensions(role: Resource, body: Any) -> dict[str, Any]:

@@ -300,6 +300,21 @@ RESERVED_IP_NOT_ASSOCIATED = _bad(
     "The reserved IP '{name}' is not associated with the deployment '{deployment}'."
 )
 VIRTUAL_NETWORK_NOT_FOUND = _bad("The virtual network {name} does not exist.")
+VIRTUAL_NETWORK_ELSEWHERE = _bad(
+    "The virtual network {name} is in {location}, the hosted service in {other}. Use a service in {location}."
+)
+NOT_IN_A_VIRTUAL_NETWORK = _bad(
+    "The deployment {deployment} is in no virtual network, so its roles cannot name a subnet or a static address. "
+    "Create it with a VirtualNetworkName."
+)
+SUBNET_NOT_FOUND = _bad(
+    "The virtual network {network} has no subnet for '{name}'. List Virtual Network Sites tells its subnets; those "
+    "from /8 to /29 take machines."
+)
+ADDRESS_NOT_FREE = _bad(
+    "The address {address} cannot be had in the subnet {subnet}: it is not one for machines there, or in use. Check "
+    "Static IP Availability names some that can."
+)
 
 VIRTUAL_NETWORK_IN_USE = _bad(
     "The virtual network {name} is in use by the deployment {deployment}: it cannot be removed, nor lose its place or "

@@ -43,8 +43,8 @@ def _reply(member: Member, message: bytes, options: dict[int, bytes]) -> int | N
     if kind != _REQUEST:
         return None
     wanted = options.get(_REQUESTED) or message[12:16]
-    server = options.get(_SERVER, packed(Subnet.of(member.address).gateway))
-    if server != packed(Subnet.of(member.address).gateway):
+    gateway = packed(Subnet.of(member.address, member.subnet).gateway)
+    if options.get(_SERVER, gateway) != gateway:
         return None  # it has chosen another server's offer
     return _ACK if wanted == packed(member.address) else _NAK
 
@@ -58,12 +58,12 @@ def _header(member: Member, message: bytes, reply: int) -> bytes:
 
 
 def _told(member: Member, reply: int) -> Iterator[bytes]:
-    subnet = Subnet.of(member.address)
+    subnet = Subnet.of(member.address, member.subnet)
     yield _option(_TYPE, bytes([reply]))
     yield _option(_SERVER, packed(subnet.gateway))
     if reply != _NAK:
         yield _option(51, LEASE.to_bytes(4))
-        yield _option(1, b"\xff\xff\xff\x00")
+        yield _option(1, packed(subnet.mask))
         yield _option(3, packed(subnet.gateway))
         yield _option(6, b"".join(map(packed, member.dns_servers or (subnet.name_server,))))
         yield _option(15, member.domain.encode())

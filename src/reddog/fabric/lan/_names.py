@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from reddog.fabric.lan._plan import Member, Subnet, packed
+from reddog.fabric.lan._plan import Member, packed
 
 PORT = 53
 _TTL = 10  # seconds
@@ -17,26 +17,24 @@ _POINTER = b"\xc0\x0c"  # to the name in the question
 
 
 class Names:
-    """The names in a network: each machine's host name, alone and in its domain, and the way back."""
+    """The names in a network: each machine's host name in its domain, and the way back."""
 
     def __init__(self, members: Iterable[Member]) -> None:
         self._addresses: dict[str, bytes] = {}
         self._names: dict[str, str] = {}
-        self._own: set[str] = set()  # domains in which there are no other names than these
+        self._domains: set[str] = set()  # there are no other names than these in them
         for member in members:
-            self._add(member)
+            whole = _whole(member.host_name, member.domain)
+            self._addresses[whole] = packed(member.address)
+            self._names[_reverse(member.address)] = whole
+            if member.domain:
+                self._domains.add(member.domain.lower())
 
-    def _add(self, member: Member) -> None:
-        host, domain = member.host_name.lower(), member.domain.lower()
-        whole = f"{host}.{domain}" if domain else host
-        self._addresses.update({host: packed(member.address), whole: packed(member.address)})
-        self._names[f"{_reverse(member.address)}.in-addr.arpa"] = whole
-        self._own.add(f"{_reverse(Subnet.of(member.address).prefix)}.in-addr.arpa")
-        if domain:
-            self._own.add(domain)
+    def answer(self, query: bytes, domain: str) -> bytes | None:
+        """The answer to a question about these names, or None: it is for others, or no question.
 
-    def answer(self, query: bytes) -> bytes | None:
-        """The answer to a question about these names, or None: it is for others, or no question."""
+        domain: in which a host name without one is looked for.
+        """
         if len(query) < 17:
             return None
         id, flags, questions = struct.unpack_from("!HHH", query)
@@ -44,19 +42,16 @@ class Names:
         if flags & (_RESPONSE | _OPCODE) or questions != 1 or name is None or end + 4 > len(query):
             return None
         kind, family = struct.unpack_from("!HH", query, end)
-        if family != _IN or not self._is_own(name):
+        if (whole := _whole(name, domain)) in self._addresses:
+            name = whole
+        known = name in self._addresses or name in self._names or name in self._domains
+        if family != _IN or not (known or any(name.endswith(f".{one}") for one in self._domains)):
             return None
         record = self._record(name, kind)
-        known = name in self._addresses or name in self._names or name in self._own
         told = _RESPONSE | _AUTHORITATIVE | _RECURSION_AVAILABLE | flags & _RECURSION_DESIRED
         told |= 0 if known else _NO_SUCH_NAME
         header = struct.pack("!HHHHHH", id, told, 1, 1 if record else 0, 0, 0)
         return header + query[12 : end + 4] + record
-
-    def _is_own(self, name: str) -> bool:
-        if name in self._addresses or name in self._own:
-            return True
-        return any(name.endswith(f".{domain}") for domain in self._own)
 
     def _record(self, name: str, kind: int) -> bytes:
         if kind in (_A, _ANY) and name in self._addresses:
@@ -64,6 +59,11 @@ class Names:
         if kind in (_PTR, _ANY) and name in self._names:
             return _answer(_PTR, _labels(self._names[name]))
         return b""
+
+
+def _whole(name: str, domain: str) -> str:
+    """A host name with its domain; a name of several parts has one already."""
+    return (f"{name}.{domain}" if domain and "." not in name else name).lower()
 
 
 def _answer(kind: int, data: bytes) -> bytes:
@@ -87,4 +87,4 @@ def _name(query: bytes) -> tuple[str | None, int]:
 
 
 def _reverse(address: str) -> str:
-    return ".".join(reversed(address.split(".")))
+    return ".".join(reversed(address.split("."))) + ".in-addr.arpa"

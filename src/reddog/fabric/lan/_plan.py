@@ -17,34 +17,34 @@ PLATFORM = "168.63.129.16"  # what classic guests look for in DHCP option 245
 
 @dataclass(frozen=True)
 class Subnet:
-    """The /24 of an address, and who is who in it: as in Azure, machines begin at `.4`."""
+    """A part of a network, and who is who in it: as in Azure, machines begin at the fifth address."""
 
-    prefix: str
+    network: ipaddress.IPv4Network
 
     @classmethod
-    def of(cls, address: str) -> Subnet:
-        """The subnet in which an address lies."""
-        return cls(address.rpartition(".")[0])
+    def of(cls, address: str, subnet: str) -> Subnet:
+        """The subnet in which an address lies; the /24 around it by default."""
+        return cls(ipaddress.IPv4Network(subnet or f"{address}/24", strict=False))
 
     @property
-    def cidr(self) -> str:
-        """All of it."""
-        return f"{self.prefix}.0/24"
+    def mask(self) -> str:
+        """Tells its addresses from others."""
+        return str(self.network.netmask)
 
     @property
     def gateway(self) -> str:
         """The way out, and who gives addresses."""
-        return f"{self.prefix}.1"
+        return str(self.network[1])
 
     @property
     def prober(self) -> str:
         """Who asks machines whether they take connections."""
-        return f"{self.prefix}.2"
+        return str(self.network[2])
 
     @property
     def name_server(self) -> str:
         """Who knows the machines' names, and asks the host's name server for all others."""
-        return f"{self.prefix}.3"
+        return str(self.network[3])
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class Member:
     host_name: str
     domain: str
     dns_servers: tuple[str, ...] = ()
+    subnet: str = ""
     backends: tuple[Backend, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

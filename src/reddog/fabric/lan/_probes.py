@@ -41,7 +41,7 @@ class Prober:
         return False
 
     async def _knock(self, seat: Seat, port: int) -> bool:
-        own = End(self.switch.prober.mac, self.switch.prober.ip, next(self._ports))
+        own = End(seat.prober.mac, seat.prober.ip, next(self._ports))
         key, number = (seat.mac, own.port), random.getrandbits(32)
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting[key] = number, answered

@@ -100,4 +100,4 @@ class Server:
 
 
 def _same_place(one: Member, other: Member) -> bool:
-    return (one.address, one.directory) == (other.address, other.directory)
+    return (one.address, one.subnet, one.directory) == (other.address, other.subnet, other.directory)

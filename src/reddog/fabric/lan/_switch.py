@@ -1,7 +1,7 @@
 """The switch: who gets which frame. It knows every machine's hardware address and learns none.
 
-A machine cannot send with another's hardware address. What goes to the gateway leaves by the machine's own
-way out, which hears from this machine alone.
+A machine cannot send with another's hardware address. What goes to the gateway is for a machine in another
+subnet, or leaves by the machine's own way out, which hears from this machine alone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,12 @@ class Seat:
 
     def __init__(self, member: Member, switch: Switch) -> None:
         self.member = member
+        subnet = Subnet.of(member.address, member.subnet)
         self.mac = mac_of(member.id)
         self.ip = packed(member.address)
+        self.gateway = _end(_OUTSIDE, subnet.gateway)
+        self.prober = _end(_PROBER, subnet.prober)
+        self.name_server = packed(subnet.name_server)
         self.lan = Wire(lambda record: switch.from_machine(self, record), switch.flush)
         self.uplink = Wire(lambda record: switch.from_outside(self, record), switch.flush)
 
@@ -43,19 +47,14 @@ class Switch:
     def __init__(self, heard: Listener) -> None:
         self._heard = heard
         self._seats: dict[bytes, Seat] = {}
+        self._by_ip: dict[bytes, Seat] = {}
         self._names = _names.Names(())
-        self.prober = self.gateway = self._name_server = End(b"", b"")
 
     def arrange(self, seats: Iterable[Seat]) -> None:
-        """Join exactly these seats; all are in one subnet."""
+        """Join exactly these seats."""
         self._seats = {seat.mac: seat for seat in seats}
+        self._by_ip = {seat.ip: seat for seat in self._seats.values()}
         self._names = _names.Names(seat.member for seat in self._seats.values())
-        for seat in self._seats.values():
-            subnet = Subnet.of(seat.member.address)
-            gateway, prober = packed(subnet.gateway), packed(subnet.prober)
-            self.gateway = End(_OUTSIDE + gateway, gateway)
-            self.prober = End(_PROBER + prober, prober)
-            self._name_server = End(b"", packed(subnet.name_server), _names.PORT)
 
     def from_machine(self, seat: Seat, record: bytes) -> None:
         """Pass on what a machine has sent."""
@@ -68,7 +67,7 @@ class Switch:
             peer.lan.put(record)
         elif target[:2] == _OUTSIDE:
             self._leave(seat, record)
-        elif target == self.prober.mac:
+        elif target == seat.prober.mac:
             self._to_prober(seat, record[4:])
 
     def from_outside(self, seat: Seat, record: bytes) -> None:
@@ -92,13 +91,16 @@ class Switch:
             if other is not seat:
                 other.lan.put(record)
         asked = _frames.arp_question(frame)
-        if asked == self.prober.ip:
-            seat.send(_frames.arp_reply(frame, self.prober.mac))
+        if asked == seat.prober.ip:
+            seat.send(_frames.arp_reply(frame, seat.prober.mac))
         elif asked is not None:
             seat.uplink.put(record)
 
     def _leave(self, seat: Seat, record: bytes) -> None:
-        if record[27] != _frames.UDP or not self._is_served(seat, record[4:]):
+        """To the gateway: on to a machine in another subnet, or out."""
+        if record[16:18] == _frames.IPV4 and (peer := self._by_ip.get(record[34:38])):
+            peer.lan.put(record[:4] + peer.mac + peer.gateway.mac + record[16:])
+        elif record[27] != _frames.UDP or not self._is_served(seat, record[4:]):
             seat.uplink.put(record)
 
     def _is_served(self, seat: Seat, frame: bytes) -> bool:
@@ -107,7 +109,7 @@ class Switch:
         if packet is None or packet.protocol != _frames.UDP:
             return False
         if packet.target.port == _dhcp.SERVER_PORT:
-            answer = _dhcp.answer(seat.member, self.gateway, packet)
+            answer = _dhcp.answer(seat.member, seat.gateway, packet)
             if answer is not None:
                 seat.send(answer)
             return True
@@ -115,18 +117,22 @@ class Switch:
 
     def _is_name(self, seat: Seat, packet: Packet) -> bool:
         target = packet.target
-        if (target.ip, target.port) != (self._name_server.ip, self._name_server.port):
+        if (target.ip, target.port) != (seat.name_server, _names.PORT):
             return False
-        answer = self._names.answer(packet.body[4:])
+        answer = self._names.answer(packet.body[4:], seat.member.domain)
         if answer is None:
             return False
         seat.send(_frames.udp(target, packet.source, answer))
         return True
 
     def _to_prober(self, seat: Seat, frame: bytes) -> None:
-        if _frames.arp_question(frame) == self.prober.ip:
-            seat.send(_frames.arp_reply(frame, self.prober.mac))
+        if _frames.arp_question(frame) == seat.prober.ip:
+            seat.send(_frames.arp_reply(frame, seat.prober.mac))
             return
         packet = _frames.read(frame)
-        if packet is not None and packet.target.ip == self.prober.ip:
+        if packet is not None and packet.target.ip == seat.prober.ip:
             self._heard(seat, packet)
+
+
+def _end(kind: bytes, address: str) -> End:
+    return End(kind + packed(address), packed(address))

@@ -174,8 +174,8 @@ def _network(spec: MachineSpec) -> list[str]:
             *("-netdev", f"user,id={NETDEV},restrict=off{forwards}"),
             *("-device", f"virtio-net-pci,netdev={NETDEV},romfile="),
         ]
-    subnet = Subnet.of(spec.network.address)
-    addresses = f"net={subnet.cidr},host={subnet.gateway},dns={subnet.name_server}"
+    subnet = Subnet.of(spec.network.address, spec.network.subnet)
+    addresses = f"net={subnet.network},host={subnet.gateway},dns={subnet.name_server}"
     # its own DHCP never hears of a request; the start of its range is where it forwards to. Forwards come over QMP
     outside = f"user,id={NETDEV},restrict=off,ipv6=off,{addresses},dhcpstart={spec.network.address}"
     mac = mac_of(spec.id).hex(":")

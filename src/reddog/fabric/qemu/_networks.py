@@ -42,7 +42,7 @@ def member_of(spec: MachineSpec, directory: Path, ports: Mapping[int, int]) -> M
         if forward.probe is not None
     ]
     own = spec.id, str(directory), network.address, network.host_name, network.domain
-    return Member(*own, network.dns_servers, tuple(backends))
+    return Member(*own, network.dns_servers, network.subnet, tuple(backends))
 
 
 class Networks:

@@ -70,6 +70,7 @@ from reddog.wire.types.images import (
     VMImages,
 )
 from reddog.wire.types.networks import (
+    AddressAvailabilityResponse,
     AddressSpace,
     LocalNetworkSite,
     LocalNetworkSites,
@@ -211,6 +212,7 @@ __all__ = [
     "AclRule",
     "AclRules",
     "AdditionalUnattendContent",
+    "AddressAvailabilityResponse",
     "AddressSpace",
     "AffinityGroup",
     "AffinityGroups",

@@ -166,3 +166,11 @@ class SiteConnection(WireType):
     """The element ``SiteConnection``."""
 
     type: str | None = text("Type")
+
+
+@model
+class AddressAvailabilityResponse(WireType):
+    """The element ``AddressAvailabilityResponse``."""
+
+    is_available: bool | None = boolean("IsAvailable")
+    available_addresses: list[str] | None = strings("AvailableAddresses", "AvailableAddress")
