@@ -234,6 +234,15 @@ def test_a_manual_upgrade_waits_for_every_walk(running: World) -> None:
     assert "nothing to walk" in message
 
 
+def test_a_machine_that_dies_while_a_manual_upgrade_waits_is_started_again(running: World) -> None:
+    running.do(CHANGE, bodies.change(colored("blue"), "Manual"), **DEP)
+    machine = f"ri-{running.rows('role_instance')[1].uid}"
+    running.driver.kill(machine)
+    running.eventually(lambda: running.driver.observe(machine).power == "running")
+    ready(running)
+    assert colors(running) == ["red"] * 3
+
+
 def test_a_manual_upgrade_waits_through_a_restart_of_the_cloud(tmp_path: Path) -> None:
     with opened(tmp_path / "cloud") as world:
         world.do("Create Storage Account", bodies.account())

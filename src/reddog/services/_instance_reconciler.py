@@ -349,8 +349,10 @@ class InstanceReconciler(Reconciler):
     def _has_drifted(self, row: Resource, found: _World, seen: MachineState) -> bool:
         deployment = found.deployment
         assert deployment is not None
-        if _upgrade.is_outdated(deployment, row):
-            return _upgrade.may_move(deployment, row, found.instances, self.is_ready)
+        if _upgrade.is_outdated(deployment, row) and _upgrade.may_move(
+            deployment, row, found.instances, self.is_ready
+        ):
+            return True
         if not row.goal["running"] or self.obstacle(row) is not None:
             return False
         return (
