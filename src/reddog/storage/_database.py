@@ -77,6 +77,10 @@ class AccountDatabase(Generic[R, W]):
         except StoreError as error:
             raise self._explained(error) from error
 
+    async def glance(self, look: Callable[[R], T]) -> T:
+        """What `look` finds, without a thread: for looks that take less time than starting one. AccountNotFound."""
+        return await self.read(look) if self._database is None else self.look(look)
+
     async def write(self, change: Callable[[W], T]) -> T:
         """What `change` returns, once it is durable; what it raises has undone it.
 

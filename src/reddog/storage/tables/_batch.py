@@ -29,7 +29,6 @@ MOST_CHANGES = 100
 _LINE_END = re.compile(rb"\r?\n")
 _BLANK = re.compile(rb"\r?\n\r?\n")
 _REQUEST = re.compile(rb"([A-Za-z]+) +(\S+)(?: +HTTP/\d\.\d)? *")
-_BODY_OF_NOTHING = b""
 
 
 @dataclass
@@ -110,7 +109,7 @@ def _divided(data: bytes) -> tuple[bytes, bytes, bytes]:
     """Head, blank line and body; the line end before the next boundary is none of the body's."""
     match = _BLANK.search(data)
     if match is None:
-        return data.rstrip(b"\r\n"), b"", _BODY_OF_NOTHING
+        return data.rstrip(b"\r\n"), b"", b""
     return data[: match.start()], match[0], data[match.end() :]
 
 

@@ -42,14 +42,10 @@ def _insert(ask: Ask) -> Change:
     check_size(entity)
     ask.permit_key(key)
     place = ask.documents.base + link(ask.place.table, *key)
-    preference = ask.headers.get("Prefer", "").strip().lower()
-    applied = (
-        {"Preference-Applied": preference} if preference in ("return-content", "return-no-content") else {}
-    )
 
     def make(tables: TableWriter) -> Answer:
         tables.insert(ask.place.table, entity)
-        headers = {"ETag": _edm.etag(entity.stamp), "Location": place, **applied}
+        headers = {"ETag": _edm.etag(entity.stamp), "Location": place, **ask.preference_applied}
         if not ask.wants_content:
             return done({**headers, "DataServiceId": place})
         return told(ask, 201, ask.documents.entity(ask.place.table, entity, ()), headers)

@@ -16,8 +16,8 @@ async def query(request: TableRequest) -> web.StreamResponse:
 
 
 async def get(request: TableRequest) -> web.StreamResponse:
-    """Query Entities, for the one with a key. It is read at once: a thread would take longer than the look."""
-    return request.account.tables.look(_queries.entity(request.ask_of())).response()
+    """Query Entities, for the one with a key."""
+    return (await request.account.tables.glance(_queries.entity(request.ask_of()))).response()
 
 
 async def write(request: TableRequest) -> web.StreamResponse:

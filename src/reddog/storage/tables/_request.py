@@ -101,7 +101,17 @@ class Ask:
     @property
     def wants_content(self) -> bool:
         """Whether what is made is to be shown in the answer."""
-        return self.headers.get("Prefer", "").strip().lower() != "return-no-content"
+        return self._preference != "return-no-content"
+
+    @property
+    def preference_applied(self) -> dict[str, str]:
+        """The header that says that a preference was heeded."""
+        known = self._preference in ("return-content", "return-no-content")
+        return {"Preference-Applied": self._preference} if known else {}
+
+    @property
+    def _preference(self) -> str:
+        return self.headers.get("Prefer", "").strip().lower()
 
     def draft(self) -> Draft:
         """What the body says of an entity."""

@@ -12,7 +12,7 @@ from reddog.storage._errors import StorageError
 from reddog.storage._request import empty
 from reddog.storage.tables import _filter
 from reddog.storage.tables._queries import limit_of, shown_token, token_of
-from reddog.storage.tables._request import Answer, TableRequest, done, told
+from reddog.storage.tables._request import Answer, Ask, TableRequest, done, told
 from reddog.storage.tables._store import Table, TableReader, check_table_name, entity_not_found
 
 _PERMISSIONS = frozenset("raud")
@@ -74,22 +74,15 @@ async def create(request: TableRequest) -> web.StreamResponse:
     name = ask.table_name()
     check_table_name(name)
     await request.account.tables.write(lambda tables: tables.create(name))
-    return _created(request, name).response()
+    return _created(ask, name).response()
 
 
-def _created(request: TableRequest, name: str) -> Answer:
-    ask = request.ask_of()
+def _created(ask: Ask, name: str) -> Answer:
     place = f"{ask.documents.base}Tables('{name}')"
-    headers = {"Location": place, **preference(request)}
+    headers = {"Location": place, **ask.preference_applied}
     if not ask.wants_content:
         return done({**headers, "DataServiceId": place})
     return told(ask, 201, ask.documents.table(name), headers)
-
-
-def preference(request: TableRequest) -> dict[str, str]:
-    """The header that says that a preference was heeded."""
-    given = request.headers.get("Prefer", "").strip().lower()
-    return {"Preference-Applied": given} if given in ("return-content", "return-no-content") else {}
 
 
 async def delete(request: TableRequest) -> web.StreamResponse:
