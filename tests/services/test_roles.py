@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reddog import wire
+from reddog.services._role_reconciler import RoleReconciler
 from reddog.storage import NoSpace
 from services import bodies
 from services.world import GIB, IMAGE, OTHER, World, url
@@ -55,6 +56,21 @@ def several(kind: type, *names: str, **values: Any) -> Any:
 
 
 # -- Power -------------------------------------------------------------------------------------------------
+
+
+def test_what_a_guest_has_told_is_kept_when_it_is_shut_down_at_once(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RoleReconciler, "observe", lambda self, row, ctx: None)
+    place.do(CREATE, bodies.deployment(bodies.role()), service="svc")
+    place.eventually(lambda: status(place) == ("ReadyRole", "Started"))
+    told = instance(place).remote_access_certificate_thumbprint
+    place.do("Shutdown Role", bodies.shutdown(), **ROLE)
+    assert instance(place).remote_access_certificate_thumbprint == told
+    assert told
+    row = place.row("role", "svc/dep/vm")
+    assert row is not None
+    assert row.state["provisioning"] is None
 
 
 def test_a_stopped_machine_keeps_its_place_and_starts_again(vm: World) -> None:

@@ -65,6 +65,7 @@ class RoleReconciler(Reconciler):
                 ctx.checkpoint("machine removed")
                 return Converged()
             if row.goal["power"] == "stopped":
+                self._note_ready(row, ctx, self._driver.observe(machine))
                 self._driver.shutdown(machine, timeout=GRACE)
                 ctx.checkpoint("machine stopped")
                 return Converged()
