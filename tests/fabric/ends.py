@@ -123,7 +123,9 @@ class Bench:
         return found
 
     def close(self) -> None:
+        said = self.lan.log()
         self.lan.arrange(())
+        assert said == "", "the process has nothing to complain about"
         for one in self.computers.values():
             one.close()
         for process in self.watched:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import signal
 import socket
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -23,9 +26,11 @@ from fabric.ends import DOMAIN, GATEWAY, Bench, Computer, eventually
 from fabric.lab import free_port, processes
 from reddog.fabric import Probe
 from reddog.fabric.lan import Backend, Lan, Member, _dhcp, _frames, mac_of
+from reddog.fabric.lan._balancer import Balancer
 from reddog.fabric.lan._frames import BROADCAST, End
 from reddog.fabric.lan._names import Names
 from reddog.fabric.lan._plan import packed
+from reddog.fabric.lan._switch import Seat, Switch
 
 MEMBER = Member("vm-4", "/nowhere", "10.9.8.4", "web1", DOMAIN)
 PROBER = End(b"\x52\x56" + packed("10.9.8.2"), packed("10.9.8.2"))
@@ -280,6 +285,59 @@ def test_connections_outlive_a_change_and_the_listener_does_not_outlive_the_set(
                 socket.create_connection(("127.0.0.1", place), 5)
             connection.sendall(b"Host: x\r\nConnection: close\r\n\r\n")
             assert connection.makefile("rb").read().endswith(b"one")
+
+
+def test_clients_that_leave_early_leave_nothing_behind(bench: Bench) -> None:
+    place = free_port()
+    with _web("one") as first:
+        probe = Probe("http", 80, interval=0.2, timeout=5)
+        one = bench.computer("vm-4", 4)
+        bench.join(one.balanced(_backend(place, first, probe)))
+        eventually(lambda: _get(place) == "one")
+        (process,) = bench.watched
+        open_files = Path(f"/proc/{process.pid}/fd")
+        before = len(list(open_files.iterdir()))
+        for number in range(300):
+            with socket.create_connection(("127.0.0.1", place), 5) as client:
+                client.sendall(b"GET / HT")
+                if number % 2:
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert _get(place) == "one"
+        eventually(lambda: len(list(open_files.iterdir())) <= before)
+
+
+async def test_a_connection_whose_client_has_gone_is_carried_to_its_end(bench: Bench) -> None:
+    """Also when the garbage collector runs before the machine has closed its side."""
+    let_go, complaints = asyncio.Event(), []
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        await let_go.wait()
+        writer.close()
+
+    asyncio.get_running_loop().set_exception_handler(lambda loop, told: complaints.append(told["message"]))
+    prober = mock.Mock(ask=mock.AsyncMock(return_value=True))
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    host_port = server.sockets[0].getsockname()[1]
+    backend = _backend(place := free_port(), host_port, Probe("tcp", 80))
+    balancer = Balancer(prober)
+    seat = Seat(bench.computer("vm-4", 4).balanced(backend), Switch(lambda seat, packet: None))
+    assert await balancer.arrange([seat]) == []
+    await asyncio.sleep(0.05)
+    for _ in range(5):
+        _, client = await asyncio.open_connection("127.0.0.1", place)
+        client.write_eof()
+        await asyncio.sleep(0.02)
+        connection = client.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.transport.abort()
+        await asyncio.sleep(0.02)
+        gc.collect()
+    let_go.set()
+    await asyncio.sleep(0.05)
+    assert complaints == []
+    await balancer.arrange([])
+    server.close()
 
 
 def test_a_port_that_somebody_has_is_told(bench: Bench) -> None:

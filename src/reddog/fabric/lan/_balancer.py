@@ -56,9 +56,13 @@ class Turn:
 
 
 class Set:
-    """The load-balanced set at one place."""
+    """The load-balanced set at one place.
 
-    def __init__(self) -> None:
+    carrying: keeps the tasks that carry connections, which nothing else holds on to once the client has gone.
+    """
+
+    def __init__(self, carrying: set[asyncio.Task[None] | None]) -> None:
+        self._carrying = carrying
         self.turns: dict[str, Turn] = {}
         self._next = 0
         self._server: asyncio.Server | None = None
@@ -78,6 +82,7 @@ class Set:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._carrying.add(task := asyncio.current_task())
         try:
             outward = await self._connect(writer.get_extra_info("peername")[0])
             if outward is None:
@@ -88,6 +93,7 @@ class Set:
             _reset(writer)
         finally:
             writer.close()
+            self._carrying.discard(task)
 
     async def _connect(self, client: str) -> Pair | None:
         """A connection to the first fit machine that is there; None when there is none."""
@@ -114,6 +120,7 @@ class Balancer:
     def __init__(self, prober: Prober) -> None:
         self._prober = prober
         self._sets: dict[Place, Set] = {}
+        self._carrying: set[asyncio.Task[None] | None] = set()
 
     async def arrange(self, seats: Iterable[Seat]) -> list[Refusal]:
         """Have exactly the sets that the seats' machines make up, but for those that cannot listen."""
@@ -127,7 +134,7 @@ class Balancer:
         return [answer for answer in answers if answer is not None]
 
     async def _have(self, place: Place, members: dict[str, tuple[Seat, Backend]]) -> Refusal | None:
-        group = self._sets.get(place, Set())
+        group = self._sets.get(place) or Set(self._carrying)
         try:
             await group.open(*place)
         except OSError as error:

@@ -28,7 +28,7 @@ class Server:
         self._switch = prober.switch
         self._balancer = Balancer(prober)
         self._seats: dict[str, Seat] = {}
-        self._wires: dict[str, asyncio.Future[Any]] = {}
+        self._wires: dict[str, list[asyncio.Task[None]]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._over = asyncio.Event()
 
@@ -56,14 +56,16 @@ class Server:
 
     def _add(self, member: Member) -> None:
         seat = self._seats[member.id] = Seat(member, self._switch)
-        self._wires[member.id] = asyncio.gather(
-            seat.lan.keep(member.directory, LAN_SOCKET), seat.uplink.keep(member.directory, UPLINK_SOCKET)
-        )
+        self._wires[member.id] = [
+            asyncio.create_task(wire.keep(member.directory, name))
+            for wire, name in ((seat.lan, LAN_SOCKET), (seat.uplink, UPLINK_SOCKET))
+        ]
 
     def _remove(self, id: str) -> None:
         if id in self._seats:
             del self._seats[id]
-            self._wires.pop(id).cancel()
+            for wire in self._wires.pop(id):
+                wire.cancel()
 
     async def _obey(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take one order, and answer when it has been carried out."""
