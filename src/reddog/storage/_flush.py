@@ -34,16 +34,21 @@ def start_write(path: Path, offset: int, chunks: Sequence[bytes]) -> Callable[[]
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         with disk_errors():
-            for first in range(0, len(chunks), _MOST_CHUNKS):
-                offset = _write_chunks(descriptor, offset, chunks[first : first + _MOST_CHUNKS])
+            write_chunks(descriptor, offset, chunks)
     except BaseException:
         os.close(descriptor)
         raise
     return lambda: _flush_and_close(descriptor)
 
 
-def _write_chunks(descriptor: int, offset: int, chunks: Sequence[bytes]) -> int:
-    """Write them all; returns the offset behind them."""
+def write_chunks(descriptor: int, offset: int, chunks: Sequence[bytes]) -> int:
+    """Write into an open file; returns the offset behind what was written."""
+    for first in range(0, len(chunks), _MOST_CHUNKS):
+        offset = _write_together(descriptor, offset, chunks[first : first + _MOST_CHUNKS])
+    return offset
+
+
+def _write_together(descriptor: int, offset: int, chunks: Sequence[bytes]) -> int:
     written = os.pwritev(descriptor, chunks, offset)
     if written == sum(map(len, chunks)):
         return offset + written

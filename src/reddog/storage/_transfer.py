@@ -19,12 +19,12 @@ from multidict import CIMultiDict
 from reddog.storage._account import Account, keeping
 from reddog.storage._digests import CRC64, Digests
 from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
-from reddog.storage._flush import disk_errors, sync_directory
+from reddog.storage._flush import disk_errors, sync_directory, write_chunks
 from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
 
 PIECE = 1 << 20  # bytes that are read at a time
-GATHERED = 2 << 20  # bytes of a body that are written at a time
+GATHERED = 4 << 20  # bytes of a body that are written at a time: a block, as clients commonly send them
 UNFLUSHED = 16 << 20  # bytes of a body that are written before they are flushed
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 log = logging.getLogger("reddog.storage")
@@ -79,7 +79,7 @@ class _Draft:
         self._path = path
         self._flushes = flushes
         self._flushing: Future[None] | None = None
-        self._unflushed = 0
+        self._size = self._unflushed = 0
         self._file = open(path, "xb", buffering=0, opener=_open_private)  # noqa: SIM115 - see close
         self._gate = threading.Lock()
         self._digests = digests
@@ -87,11 +87,8 @@ class _Draft:
     def write(self, chunks: list[bytes]) -> None:
         """Add some bytes to the file."""
         with self._gate, disk_errors():
-            for chunk in chunks:
-                view = memoryview(chunk)
-                while view:
-                    view = view[self._file.write(view) :]
-                self._unflushed += len(chunk)
+            begin, self._size = self._size, write_chunks(self._file.fileno(), self._size, chunks)
+            self._unflushed += self._size - begin
             if self._unflushed >= UNFLUSHED and (self._flushing is None or self._flushing.done()):
                 self._await_flush()
                 self._flushing = self._flushes.submit(os.fdatasync, self._file.fileno())
