@@ -32,15 +32,19 @@ def uploaded(world: World) -> None:
     world.put_blob(url("app.cspkg"), package, "BlockBlob")
 
 
-def deployed(world: World, *, running: bool = True) -> None:
+def deployed(world: World, *, running: bool = True, count: int = 2) -> None:
     uploaded(world)
-    body = bodies.package_deployment(colored("red"), start_deployment=running)
+    body = bodies.package_deployment(colored("red", count), start_deployment=running)
     world.do("Create Deployment (package)", body, **SLOT)
     world.rest()
 
 
 def suspended(world: World) -> None:
     deployed(world, running=False)
+
+
+def alone(world: World) -> None:
+    deployed(world, count=1)
 
 
 def walking(world: World) -> None:
@@ -76,7 +80,7 @@ CASES: dict[str, Case] = {
     "create, which fails": Case(
         uploaded,
         "Create Deployment (package)",
-        lambda directory: bodies.package_deployment(colored("red"), start_deployment=True),
+        lambda directory: bodies.package_deployment(colored("red", 1), start_deployment=True),
         params=SLOT,
         status="Failed",
         arm=fail_next_start,
@@ -97,11 +101,7 @@ CASES: dict[str, Case] = {
     ),
     "change a setting": Case(deployed, "Change Deployment Configuration by name", change("blue"), params=DEP),
     "add an instance": Case(
-        deployed,
-        "Change Deployment Configuration by name",
-        change("blue", 3),
-        params=DEP,
-        made=("role_instance svc/dep/web_in_2",),
+        alone, "Change Deployment Configuration by name", change("blue", 2), params=DEP, made=TWO[1:]
     ),
     "upgrade": Case(
         deployed,
