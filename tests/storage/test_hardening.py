@@ -289,3 +289,19 @@ def test_others_are_served_while_an_account_is_busy(server, container: Container
     for thread in changing:
         thread.join(30)
     assert len(answered) == len(changing)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda blob: blob.get_blob_properties(version_id="2026-01-01T00:00:00.0000000Z"),
+        lambda blob: blob.upload_blob(b"2", overwrite=True, headers={"x-ms-legal-hold": "true"}),
+        lambda blob: blob.undelete_blob(),
+    ],
+)
+def test_what_is_not_there_is_not_ignored(container: ContainerClient, ask):
+    blob = container.upload_blob("blob", b"1")
+    with pytest.raises(HttpResponseError) as error:
+        ask(blob)
+    assert code(error) == (501, "NotImplemented")
+    assert blob.download_blob().readall() == b"1"

@@ -89,7 +89,8 @@ class BlobService(Service[BlobRequest]):
 
     def refused(self) -> list[str]:
         """See `Service.refused`."""
-        return [*super().refused(), *_UNSUPPORTED_HEADERS.values()]
+        parts = super().refused(), _UNSUPPORTED_HEADERS.values(), _UNSUPPORTED_PARAMETERS.values()
+        return list(dict.fromkeys(what for part in parts for what in part))
 
     async def _from_url(self, handler: _Handler, request: BlobRequest) -> web.StreamResponse:
         """Have a write's body come from another blob."""
@@ -116,6 +117,9 @@ def _refuse_unsupported(request: BlobRequest) -> None:
     """Refuse what would otherwise be done wrongly without a word."""
     for name, what in _UNSUPPORTED_HEADERS.items():
         if name in request.headers:
+            raise not_available(what)
+    for name, what in _UNSUPPORTED_PARAMETERS.items():
+        if name in request.query:
             raise not_available(what)
 
 
@@ -205,7 +209,11 @@ _UNSUPPORTED_HEADERS = {
     "x-ms-encryption-key": "Encryption with the caller's key",
     "x-ms-encryption-scope": "Encryption scopes",
     "x-ms-structured-body": "The structured body",
+    "x-ms-immutability-policy-until-date": "Immutability policies",
+    "x-ms-legal-hold": "Legal holds",
+    "x-ms-previous-snapshot-url": "Comparing with a snapshot by its URL",
 }
+_UNSUPPORTED_PARAMETERS = {"versionid": "Versions of blobs"}
 _UNSUPPORTED = {
     "undelete": "Undeleting",
     "userdelegationkey": "The user delegation key",
