@@ -16,6 +16,7 @@ import yaml
 from tests.e2e.conftest import CloudStarter, RunningCloud, own_ports
 
 from azure.servicemanagement import ServiceManagementService
+from service_packages import make_package
 
 PROMISED = (
     *("management_host", "subscription_id", "certificate", "ca_certificate"),
@@ -186,25 +187,31 @@ def test_a_certificate_that_cannot_be_written_is_told(cloud: RunningCloud, name:
     assert "Traceback" not in done.stderr
 
 
-def test_a_blob_that_is_there_is_replaced_only_by_force(cloud: RunningCloud, tmp_path: Path) -> None:
-    summary = cloud.summary
+@pytest.mark.parametrize("kind", ["vhd", "package"])
+def test_a_blob_that_is_there_is_replaced_only_by_force(
+    cloud: RunningCloud, tmp_path: Path, kind: str
+) -> None:
+    summary, account = cloud.summary, f"replaced{kind}"
     environment = pytest.MonkeyPatch()
     environment.setenv("REDDOG_PROFILE", cloud.environment["REDDOG_PROFILE"])
     sms = ServiceManagementService(
         summary["subscription_id"], summary["certificate"], host=summary["management_host"]
     )
-    sms.create_storage_account("replaced", "", "replaced", location="West US")
+    sms.create_storage_account(account, "", account, location="West US")
     environment.undo()
-    (image,) = (cloud.data_dir / "images").glob("*.vhd")
-    link = "https://replaced.blob.core.windows.net/vhds/a.vhd"  # the local account of that name
-    cloud.reddog("vhd", "upload", str(image), link)
-    refused = cloud.reddog("vhd", "upload", str(image), link, check=False)
+    file = make_package(tmp_path) if kind == "package" else next((cloud.data_dir / "images").glob("*.vhd"))
+    link = f"https://{account}.blob.core.windows.net/things/a"  # the local account of that name
+    cloud.reddog(kind, "upload", str(file), link)
+    refused = cloud.reddog(kind, "upload", str(file), link, check=False)
     assert refused.returncode == 1
     assert "--force" in refused.stderr
-    cloud.reddog("vhd", "upload", str(image), link, "--force")
-    unknown = cloud.reddog("vhd", "upload", str(image), link.replace("replaced", "unknown"), check=False)
+    cloud.reddog(kind, "upload", str(file), link, "--force")
+    unknown = cloud.reddog(kind, "upload", str(file), link.replace(account, "unknown"), check=False)
     assert unknown.returncode == 4
     assert "<Error" not in unknown.stderr
+    missing = cloud.reddog(kind, "upload", str(tmp_path / "none"), link, check=False)
+    assert missing.returncode == 1
+    assert "Traceback" not in missing.stderr
 
 
 def test_addresses_of_others_are_told_from_ports_that_are_taken(cloud: RunningCloud, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from reddog.storage import (
     Storage,
     _account,
 )
+from reddog.storage._index import Blob
 
 MEBIBYTE = 1 << 20
 DISK = BlobAddress("acct", "vhds", "disk.vhd")
@@ -250,3 +251,31 @@ def test_a_source_that_is_deleted_while_it_is_copied_is_told(
     assert data_files(tmp_path) == []
     with pytest.raises(FileNotFoundError):
         disks.copy_in(tmp_path / "none.vhd", DISK, lease_id=None)
+
+
+def test_blobs_of_any_type_are_written_out_whole(disks: Storage, image: Path, tmp_path: Path):
+    disks.copy_in(image, DISK, lease_id=None)
+    account = disks.find("acct")
+    file, path = account.new_file()
+    path.write_bytes(b"..one")
+    other, rest = account.new_file()
+    rest.write_bytes(b"two")
+    block = BlobAddress("acct", "vhds", "block")
+    segments: list[list[object]] = [[file, 2, 3], [other, 0, 3]]
+    account.put(Blob("vhds", "block", "BlockBlob", size=6, segments=segments))
+    disks.copy_out(DISK, tmp_path / "disk")
+    disks.copy_out(block, tmp_path / "block")
+    assert (tmp_path / "disk").read_bytes() == image.read_bytes()
+    assert (tmp_path / "block").read_bytes() == b"onetwo"
+    assert (tmp_path / "block").stat().st_mode & 0o777 == 0o600
+
+
+def test_blobs_that_are_not_there_are_not_written_out(disks: Storage, tmp_path: Path):
+    for address, error in (
+        (DISK, BlobNotFound),
+        (BlobAddress("acct", "nosuch", "disk"), ContainerNotFound),
+        (BlobAddress("none", "vhds", "disk"), AccountNotFound),
+    ):
+        with pytest.raises(error):
+            disks.copy_out(address, tmp_path / "copy")
+        assert not (tmp_path / "copy").exists()
