@@ -101,7 +101,7 @@ class InstanceReconciler(Reconciler):
         self._driver.watch(changed)
 
     def is_ready(self, instance: Resource) -> bool:
-        """Whether an instance's role runs: its guest has said so itself, and it is the version that was asked for."""
+        """Whether an instance's role runs: its guest has said so itself since its machine was last started."""
         seen = self._driver.observe(machine_id(instance))
         return seen.ready and seen.host_name is not None and instance.state.get("boot_id") is not None
 
