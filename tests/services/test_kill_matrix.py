@@ -20,7 +20,7 @@ from certificates import make_client
 from reddog import wire
 from reddog.fabric.simulated import SimulatedDriver
 from reddog.sparse import copy_sparse
-from reddog.storage._index import Index
+from reddog.storage.blobs._index import Index
 from reddog.wire import ServiceError
 from services import bodies
 from services.world import KINDS, World, leaks, opened, url

@@ -29,7 +29,7 @@ from reddog.services import (
     _virtual_ips,
 )
 from reddog.storage import BlobAddress, Storage
-from reddog.storage._index import Blob
+from reddog.storage.blobs._index import Blob
 from reddog.store import Store
 from reddog.wire import OPERATIONS, ServiceError, decode, encode
 

@@ -14,8 +14,9 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, ContainerClient
 
-from reddog.storage import AccountNotFound, Storage, _account, _flush, _transfer
-from reddog.storage._digests import Digests
+from reddog.storage import AccountNotFound, Storage, _account, _flush
+from reddog.storage.blobs import _transfer
+from reddog.storage.blobs._digests import Digests
 
 MEBIBYTE = 1 << 20
 

@@ -23,7 +23,7 @@ from reddog.storage import (
     Storage,
     _account,
 )
-from reddog.storage._index import Blob
+from reddog.storage.blobs._index import Blob
 
 MEBIBYTE = 1 << 20
 DISK = BlobAddress("acct", "vhds", "disk.vhd")

@@ -26,7 +26,8 @@ from azure.storage.blob import (
 )
 
 from reddog import vhd
-from reddog.storage import BlobAddress, BlobUrlError, Storage, StorageError, _blobs, _copies
+from reddog.storage import BlobAddress, BlobUrlError, Storage, StorageError
+from reddog.storage.blobs import _blobs, _copies
 
 MEBIBYTE = 1 << 20
 

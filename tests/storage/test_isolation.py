@@ -29,7 +29,7 @@ from azure.storage.blob import (
 import signing
 from reddog.storage import AccountNotFound
 from reddog.storage._account import Account
-from reddog.storage._index import Blob
+from reddog.storage.blobs._index import Blob
 from storage_load import held
 
 MANY = 10_000

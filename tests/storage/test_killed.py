@@ -19,7 +19,7 @@ import pytest
 
 import signing
 from reddog.storage import Storage
-from reddog.storage._transfer import read
+from reddog.storage.blobs._transfer import read
 
 MEBIBYTE = 1 << 20
 KEY = "a" * 86 + "=="

@@ -17,7 +17,7 @@ import pytest
 
 from reddog.storage import Storage
 from reddog.storage._account import Account
-from reddog.storage._transfer import read
+from reddog.storage.blobs._transfer import read
 from storage_load import KEY, Caller, Gone, Servers
 
 KILLS = 20

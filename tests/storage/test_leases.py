@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobClient, BlobLeaseClient, ContainerClient
 
-from reddog.storage import _leases
+from reddog.storage.blobs import _leases
 
 
 @pytest.fixture(params=["blob", "container"])

@@ -16,9 +16,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from reddog.storage import AccountNotFound, _queues
+from reddog.storage import AccountNotFound
 from reddog.storage._errors import MessageNotFound, NoSpace, QueueNotFound, StorageError
-from reddog.storage._queues import NEVER, Message, QueueStore, QueueWriter
+from reddog.storage.queues import _store as _queues
+from reddog.storage.queues._store import NEVER, Message, QueueStore, QueueWriter
 
 T = TypeVar("T")
 START = 1_700_000_000.0

@@ -11,7 +11,8 @@ from azure.storage.blob import BlobClient, BlobSasPermissions, ContainerClient, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reddog.storage import StorageError, _tags
+from reddog.storage import StorageError
+from reddog.storage.blobs import _tags
 
 WORDS = st.text("abcXYZ019 +-./:=_", max_size=8)
 TAGS = st.dictionaries(st.sampled_from(["a", "b", "c d", "e-f"]), WORDS, max_size=4)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from reddog.storage import AccountNotFound, NoSpace
-from reddog.storage._transactions import LARGEST_BATCH, Transactions
+from reddog.storage.blobs._transactions import LARGEST_BATCH, Transactions
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS things (name TEXT PRIMARY KEY, data TEXT NOT NULL)"
 

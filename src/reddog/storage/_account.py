@@ -14,11 +14,11 @@ from pathlib import Path
 
 from reddog import vhd
 from reddog.sparse import copy_sparse
-from reddog.storage import _leases
 from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, replaced_meanwhile
 from reddog.storage._flush import disk_errors, sync_directory, sync_new
-from reddog.storage._index import Blob, Container, Index
-from reddog.storage._queues import QueueStore
+from reddog.storage.blobs import _leases
+from reddog.storage.blobs._index import Blob, Container, Index
+from reddog.storage.queues._store import QueueStore
 from reddog.storage.tables._store import TableStore
 
 _KEYS = "account.json"

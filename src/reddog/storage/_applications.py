@@ -6,9 +6,9 @@ from typing import Any
 
 from aiohttp import web
 
-from reddog.storage._blob_service import BlobService
 from reddog.storage._front import AccountFinder, Front, Service
-from reddog.storage._queue_service import QueueService
+from reddog.storage.blobs._service import BlobService
+from reddog.storage.queues._service import QueueService
 from reddog.storage.tables._service import TableService
 
 

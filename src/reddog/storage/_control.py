@@ -15,7 +15,7 @@ from pathlib import Path
 from aiohttp import web
 
 from reddog import vhd
-from reddog.storage import _address, _leases
+from reddog.storage import _address
 from reddog.storage._account import Account, copy_disk, empty_disk
 from reddog.storage._address import BlobAddress
 from reddog.storage._applications import applications, services
@@ -28,8 +28,9 @@ from reddog.storage._errors import (
     wrong_type,
 )
 from reddog.storage._flush import disk_errors
-from reddog.storage._index import Blob
-from reddog.storage._transfer import read
+from reddog.storage.blobs import _leases
+from reddog.storage.blobs._index import Blob
+from reddog.storage.blobs._transfer import read
 from reddog.store import StoreError
 
 MOST_WAITING = 128  # requests

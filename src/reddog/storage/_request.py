@@ -10,11 +10,11 @@ from typing import Any
 from aiohttp import web
 from lxml import etree
 
-from reddog.storage import _leases, _tags
 from reddog.storage._account import Account
 from reddog.storage._auth import Identity
 from reddog.storage._errors import StorageError, bad_header, not_met
-from reddog.storage._index import Blob, Container
+from reddog.storage.blobs import _leases, _tags
+from reddog.storage.blobs._index import Blob, Container
 
 XML = "application/xml"
 LARGEST_DOCUMENT = 4 << 20  # bytes of an XML body

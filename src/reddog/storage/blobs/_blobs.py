@@ -11,12 +11,9 @@ from datetime import UTC, datetime
 from aiohttp import web
 
 from reddog.sparse import copy_sparse
-from reddog.storage import _leases, _tags, _transfer
 from reddog.storage._auth import not_permitted
-from reddog.storage._digests import md5_of
 from reddog.storage._errors import StorageError, archived, bad_header, missing_header, no_overwriting
 from reddog.storage._flush import disk_errors, sync_file, sync_new
-from reddog.storage._index import Blob
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
     BlobRequest,
@@ -32,6 +29,9 @@ from reddog.storage._request import (
     parse_xml,
     tags,
 )
+from reddog.storage.blobs import _leases, _tags, _transfer
+from reddog.storage.blobs._digests import md5_of
+from reddog.storage.blobs._index import Blob
 
 CONTENT_HEADERS = (
     *("Content-Type", "Content-Encoding", "Content-Language", "Content-MD5"),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from reddog.storage import _messages, _queue_operations, _service
+from reddog.storage import _service
 from reddog.storage._auth import Signable
 from reddog.storage._errors import QueueNotFound, StorageError
 from reddog.storage._front import Key, Operation, Service
-from reddog.storage._queue_request import QueueRequest, check_name
 from reddog.storage._request import StorageRequest
+from reddog.storage.queues import _messages, _operations
+from reddog.storage.queues._request import QueueRequest, check_name
 
 _LAST_LEVEL = 3  # QUEUE/messages/MESSAGE
 
@@ -45,7 +46,7 @@ class QueueService(Service[QueueRequest]):
 
 
 _OPERATIONS: dict[Key, Operation[QueueRequest]] = {
-    ("service", "GET", "list", ""): Operation("List Queues", _queue_operations.list_queues, "l", "s"),
+    ("service", "GET", "list", ""): Operation("List Queues", _operations.list_queues, "l", "s"),
     ("service", "GET", "properties", "service"): Operation(
         "Get Queue Service Properties", _service.get_properties, "r", "s"
     ),
@@ -55,16 +56,14 @@ _OPERATIONS: dict[Key, Operation[QueueRequest]] = {
     ("service", "GET", "stats", "service"): Operation(
         "Get Queue Service Stats", _service.get_stats, "r", "s"
     ),
-    ("queue", "PUT", "", ""): Operation("Create Queue", _queue_operations.create, "cw", "c"),
-    ("queue", "DELETE", "", ""): Operation("Delete Queue", _queue_operations.delete, "d", "c"),
-    ("queue", "GET", "metadata", ""): Operation("Get Queue Metadata", _queue_operations.get, "r", "cl"),
-    ("queue", "HEAD", "metadata", ""): Operation("Get Queue Metadata", _queue_operations.get, "r", "cl"),
-    ("queue", "PUT", "metadata", ""): Operation(
-        "Set Queue Metadata", _queue_operations.set_metadata, "w", "c"
-    ),
-    ("queue", "GET", "acl", ""): Operation("Get Queue ACL", _queue_operations.get_acl, "", "c"),
-    ("queue", "HEAD", "acl", ""): Operation("Get Queue ACL", _queue_operations.get_acl, "", "c"),
-    ("queue", "PUT", "acl", ""): Operation("Set Queue ACL", _queue_operations.set_acl, "", "c"),
+    ("queue", "PUT", "", ""): Operation("Create Queue", _operations.create, "cw", "c"),
+    ("queue", "DELETE", "", ""): Operation("Delete Queue", _operations.delete, "d", "c"),
+    ("queue", "GET", "metadata", ""): Operation("Get Queue Metadata", _operations.get, "r", "cl"),
+    ("queue", "HEAD", "metadata", ""): Operation("Get Queue Metadata", _operations.get, "r", "cl"),
+    ("queue", "PUT", "metadata", ""): Operation("Set Queue Metadata", _operations.set_metadata, "w", "c"),
+    ("queue", "GET", "acl", ""): Operation("Get Queue ACL", _operations.get_acl, "", "c"),
+    ("queue", "HEAD", "acl", ""): Operation("Get Queue ACL", _operations.get_acl, "", "c"),
+    ("queue", "PUT", "acl", ""): Operation("Set Queue ACL", _operations.set_acl, "", "c"),
     ("messages", "POST", "", ""): Operation("Put Message", _messages.put, "a"),
     ("messages", "GET", "", ""): Operation("Get Messages", _messages.get, "p"),
     ("messages", "GET", "peekonly", ""): Operation("Peek Messages", _messages.peek, "r"),

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from reddog.storage._errors import StorageError, bad_query, out_of_range
 from reddog.storage._listing import DECLARATION
-from reddog.storage._queues import Message
 from reddog.storage._request import StorageRequest, document, http_date, parse_xml
+from reddog.storage.queues._store import Message
 
 NEWEST = "9999"
 LONGEST_MESSAGE, LONGEST_MESSAGE_BEFORE_2011 = 64 << 10, 8 << 10  # bytes

@@ -17,11 +17,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from reddog.storage._account import Account, keeping
-from reddog.storage._digests import CRC64, Digests
 from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
 from reddog.storage._flush import disk_errors, sync_directory, write_chunks
-from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest
+from reddog.storage.blobs._digests import CRC64, Digests
+from reddog.storage.blobs._index import Blob
 
 PIECE = 1 << 20  # bytes that are read at a time
 GATHERED = 4 << 20  # bytes of a body that are written at a time: a block, as clients commonly send them

@@ -10,9 +10,9 @@ from aiohttp import web
 from reddog.storage import _policies
 from reddog.storage._errors import StorageError
 from reddog.storage._listing import DECLARATION, asked_of, endpoint, shown_metadata
-from reddog.storage._queue_request import QueueRequest
-from reddog.storage._queues import Queue, QueueReader, QueueWriter
 from reddog.storage._request import document, empty, metadata_headers, metadata_of
+from reddog.storage.queues._request import QueueRequest
+from reddog.storage.queues._store import Queue, QueueReader, QueueWriter
 
 LARGEST_PAGE = 5000
 _LARGEST_NUMBER = (1 << 31) - 1

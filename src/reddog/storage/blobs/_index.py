@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from reddog.storage._transactions import Transactions
+from reddog.storage.blobs._transactions import Transactions
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS properties (service TEXT PRIMARY KEY, document TEXT NOT NULL);

@@ -8,14 +8,15 @@ from functools import partial
 
 from aiohttp import web
 
-from reddog.storage import _batches, _blobs, _containers, _pages, _service, _uploads
+from reddog.storage import _service
 from reddog.storage._address import LONGEST_BLOB_NAME
 from reddog.storage._auth import Signable, blob_signable, refused
-from reddog.storage._copies import Copier
 from reddog.storage._errors import StorageError, not_available
 from reddog.storage._front import AccountFinder, Front, Key, Operation, Service, nobody
 from reddog.storage._request import BlobRequest, StorageRequest
-from reddog.storage._sources import Sources
+from reddog.storage.blobs import _batches, _blobs, _containers, _pages, _uploads
+from reddog.storage.blobs._copies import Copier
+from reddog.storage.blobs._sources import Sources
 
 _Handler = Callable[[BlobRequest], Awaitable[web.StreamResponse]]
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
-from reddog.storage import _auth, _transfer
+from reddog.storage import _auth
 from reddog.storage._account import Account
 from reddog.storage._address import BlobAddress, parse_url
 from reddog.storage._auth import blob_signable
-from reddog.storage._blobs import TIERS
 from reddog.storage._errors import AccountNotFound, BlobUrlError, StorageError, archived, bad_header, not_met
 from reddog.storage._front import AccountFinder
-from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, Source, check_conditions
+from reddog.storage.blobs import _transfer
+from reddog.storage.blobs._blobs import TIERS
+from reddog.storage.blobs._index import Blob
 
 
 class Sources:

@@ -12,10 +12,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from aiohttp import web
 
-from reddog.storage import _address, _leases, _policies, _tags
-from reddog.storage._blobs import tier_headers
+from reddog.storage import _address, _policies
 from reddog.storage._errors import StorageError, bad_header, bad_query
-from reddog.storage._index import Blob, Container, marker_of, tagged_marker_of
 from reddog.storage._listing import DECLARATION, NOT_XML, asked_of, endpoint, shown_metadata
 from reddog.storage._request import (
     MOST_DIGITS,
@@ -29,6 +27,9 @@ from reddog.storage._request import (
     metadata_of,
     tags,
 )
+from reddog.storage.blobs import _leases, _tags
+from reddog.storage.blobs._blobs import tier_headers
+from reddog.storage.blobs._index import Blob, Container, marker_of, tagged_marker_of
 
 LARGEST_PAGE = 5000
 PUBLIC = ("", "blob", "container")

@@ -11,13 +11,13 @@ from pathlib import Path
 from aiohttp import web
 
 from reddog.sparse import data_ranges
-from reddog.storage import _transfer
-from reddog.storage._blobs import changed, check_change, load
 from reddog.storage._errors import StorageError, bad_header, wrong_type
 from reddog.storage._flush import disk_errors, start_write
-from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, check_conditions, document, empty, tags
-from reddog.storage._uploads import SECTOR
+from reddog.storage.blobs import _transfer
+from reddog.storage.blobs._blobs import changed, check_change, load
+from reddog.storage.blobs._index import Blob
+from reddog.storage.blobs._uploads import SECTOR
 
 LARGEST_PAGES = 4 << 20  # bytes of one Put Page
 _SEQUENCE_CONDITIONS: tuple[tuple[str, Callable[[int, int], bool]], ...] = (

@@ -12,17 +12,17 @@ from aiohttp import web
 
 from reddog.sparse import copy_sparse
 from reddog.storage._account import Account
-from reddog.storage._blobs import TIERS, check_replace, content_headers, copied_tags, given_tier
-from reddog.storage._digests import Digests
 from reddog.storage._errors import (
     StorageError,
     archived,
 )
 from reddog.storage._flush import disk_errors, sync_new
-from reddog.storage._index import Blob
 from reddog.storage._request import BlobRequest, empty, metadata_of, tags
-from reddog.storage._sources import Sources
-from reddog.storage._transfer import read
+from reddog.storage.blobs._blobs import TIERS, check_replace, content_headers, copied_tags, given_tier
+from reddog.storage.blobs._digests import Digests
+from reddog.storage.blobs._index import Blob
+from reddog.storage.blobs._sources import Sources
+from reddog.storage.blobs._transfer import read
 
 _SOURCE_MD5 = "x-ms-source-content-md5"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from reddog.storage._errors import bad_query
-from reddog.storage._queue_request import QueueRequest, shown
 from reddog.storage._request import empty, http_date
+from reddog.storage.queues._request import QueueRequest, shown
 
 HOUR, DAY = 3600, 86400  # seconds
 WEEK = 7 * DAY

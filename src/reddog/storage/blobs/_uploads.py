@@ -11,21 +11,9 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from reddog.storage import _leases, _transfer
 from reddog.storage._account import keeping
-from reddog.storage._blobs import (
-    LARGEST_PAGE_BLOB,
-    changed,
-    check_change,
-    check_replace,
-    content_headers,
-    copied_tags,
-    load,
-    new_blob,
-)
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
 from reddog.storage._flush import disk_errors, sync_new, write_at
-from reddog.storage._index import Blob, Block
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
     BlobRequest,
@@ -36,6 +24,18 @@ from reddog.storage._request import (
     parse_xml,
     tags,
 )
+from reddog.storage.blobs import _leases, _transfer
+from reddog.storage.blobs._blobs import (
+    LARGEST_PAGE_BLOB,
+    changed,
+    check_change,
+    check_replace,
+    content_headers,
+    copied_tags,
+    load,
+    new_blob,
+)
+from reddog.storage.blobs._index import Blob, Block
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
 LARGEST_APPEND = 100 << 20
