@@ -105,6 +105,22 @@ def test_refusals_are_readable_for_the_origin_too(server, service: BlobServiceCl
 
 
 @pytest.mark.parametrize(
+    ("allowed", "origin", "status"),
+    [
+        ("http://*.example.com", SITE, 200),
+        ("http://*.example.com", "http://.example.com.org", 403),
+        ("http://*.b.*.com", "http://a.b.c.com", 200),
+        ("http://*.b.*.com", "http://a.b.com", 403),
+        ("*a*a", "a", 403),
+        ("*" + "a*" * 100 + "b", "a" * 250, 403),
+    ],
+)
+def test_a_star_in_an_origin_stands_for_any_text(server, service, allowed: str, origin: str, status: int):
+    service.set_service_properties(cors=[rule([allowed], ["GET"])])
+    assert preflight(server, origin=origin, access_control_request_method="GET")[0] == status
+
+
+@pytest.mark.parametrize(
     "rules",
     [
         [rule([SITE], ["GET"])] * 6,

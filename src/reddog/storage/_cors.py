@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -129,8 +128,17 @@ def answer(request: web.Request, headers: CIMultiDict[str], known: list[Rule]) -
 
 def _is_origin(origin: str, allowed: str) -> bool:
     """Whether an origin is the allowed one; a `*` in it stands for any text."""
-    pattern = ".*".join(re.escape(part) for part in allowed.lower().split("*"))
-    return re.fullmatch(pattern, origin.strip().lower()) is not None
+    text, parts = origin.strip().lower(), allowed.lower().split("*")
+    if len(parts) == 1:
+        return text == parts[0]
+    position, end = len(parts[0]), len(text) - len(parts[-1])
+    if position > end or not text.startswith(parts[0]) or not text.endswith(parts[-1]):
+        return False
+    for part in parts[1:-1]:
+        position = text.find(part, position, end) + len(part)
+        if position < len(part):
+            return False
+    return True
 
 
 def _matches(name: str, allowed: Sequence[str]) -> bool:
