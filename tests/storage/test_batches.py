@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +18,8 @@ from azure.storage.blob import (
     generate_account_sas,
     generate_container_sas,
 )
+
+import signing
 
 
 @pytest.fixture
@@ -107,6 +110,30 @@ def test_what_is_no_batch_is_refused_and_does_nothing(server, container, blobs, 
     assert answer.status == 202
     assert "HTTP/1.1 400 Bad Request\r\n" in text
     assert len(list(container.list_blobs())) == 3
+
+
+def bomb() -> bytes:
+    """Parts within parts."""
+    part = "--%d\r\nContent-Type: multipart/mixed; boundary=%d\r\n\r\n"
+    return "".join(part % (depth, depth + 1) for depth in range(20_000)).encode()
+
+
+@pytest.mark.parametrize(
+    "body", [bomb(), b"--0\r\n" * 500_000, b"--0\r\n" + b"a:b\r\n" * 500_000 + b"\r\n\r\n--0--\r\n"]
+)
+def test_a_batch_of_nothing_but_boundaries_and_headers_is_refused_at_once(server, container, body: bytes):
+    terms = {
+        "account_key": server.keys[0],
+        "expiry": soon(),
+        "permission": ContainerSasPermissions(delete=True),
+    }
+    target = f"/acct/things?restype=container&comp=batch&{generate_container_sas('acct', 'things', **terms)}"
+    headers = {"content-type": "multipart/mixed; boundary=0", "content-length": str(len(body))}
+    begin = time.process_time()
+    status, _, answer = signing.ask(server.ports["blob"], "POST", target, headers, body)
+    assert status == 202
+    assert b"HTTP/1.1 400 Bad Request" in answer
+    assert time.process_time() - begin < 5  # of a processor; it was a minute
 
 
 def test_a_batch_says_what_it_is(server, container: ContainerClient):

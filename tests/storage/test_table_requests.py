@@ -490,3 +490,13 @@ def test_no_request_breaks_the_service(server, table, caplog, method, path, quer
     version = headers.pop("x_ms_version", "2015-12-11")
     status, _, _ = send(server, method, target, query.replace(" ", "%20"), sent, version, **headers)
     assert status < 500 or status == 501, caplog.text
+
+
+@pytest.mark.parametrize(
+    "boundary", ["boundary*=idna''x", "boundary*=undefined''x", "boundary*=utf-7''+2AA-"]
+)
+def test_a_boundary_in_an_odd_encoding_is_the_callers_mistake(server, table: TableClient, boundary: str):
+    kind = f"multipart/mixed; {boundary}"
+    assert send(server, "POST", "$batch", body=b"--x\r\n\r\n--x--", content_type=kind)[0] == 400
+    nested = f"--x\r\nContent-Type: {kind}\r\n\r\n--x--".encode()
+    assert send(server, "POST", "$batch", body=nested, content_type="multipart/mixed; boundary=x")[0] == 400

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from collections.abc import Awaitable, Callable
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -15,6 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from reddog.storage._errors import StorageError, bad_header, missing_header
+from reddog.storage._multipart import Part, divided, split
 from reddog.storage._request import XML, BlobRequest
 
 MOST_PARTS = 256
@@ -32,12 +31,12 @@ async def submit(request: BlobRequest, respond: Respond) -> web.StreamResponse:
     if "Content-Type" not in request.headers:
         raise missing_header("Content-Type")
     try:
-        parts = _parts(request.headers["Content-Type"], data)
+        parts = await asyncio.to_thread(_parts, request.headers["Content-Type"], data)
     except StorageError as error:
         answers = [_answer(_refusal(error), None)]
     else:
         answers = [
-            _answer(await _carry_out(request, part, respond), part.get("Content-ID", str(number)))
+            _answer(await _carry_out(request, part, respond), part[0].get("Content-ID", str(number)))
             for number, part in enumerate(parts)
         ]
     boundary = f"batchresponse_{uuid.uuid4()}"
@@ -46,20 +45,14 @@ async def submit(request: BlobRequest, respond: Respond) -> web.StreamResponse:
     return web.Response(status=202, headers=headers, body=body + f"--{boundary}--\r\n".encode())
 
 
-def _parts(kind: str, data: bytes) -> list[Message]:
+def _parts(kind: str, data: bytes) -> list[Part]:
     """The parts of a batch. InvalidHeaderValue, InvalidInput: it is none."""
     if kind.lower().count("boundary=") > 1:
         raise _invalid("The Content-Type has more than one boundary.")
     found = _MIXED.fullmatch(kind.strip())
     if found is None:
         raise bad_header("Content-Type", kind)
-    head = f'Content-Type: multipart/mixed; boundary="{found[1]}"\r\n\r\n'.encode("latin-1", "replace")
-    message = BytesParser(policy=HTTP).parsebytes(head + data)
-    parts = (
-        [part for part in message.get_payload() if isinstance(part, Message)]
-        if message.is_multipart()
-        else []
-    )
+    parts = split(found[1], data, MOST_PARTS)
     if not 1 <= len(parts) <= MOST_PARTS:
         raise _invalid(f"A batch has 1 to {MOST_PARTS} requests between its boundaries.")
     return parts
@@ -69,7 +62,7 @@ def _invalid(message: str) -> StorageError:
     return StorageError("InvalidInput", 400, message)
 
 
-async def _carry_out(request: BlobRequest, part: Message, respond: Respond) -> web.StreamResponse:
+async def _carry_out(request: BlobRequest, part: Part, respond: Respond) -> web.StreamResponse:
     try:
         return await respond(_sub_request(request, part))
     except StorageError as error:
@@ -81,13 +74,12 @@ def _refusal(error: StorageError) -> web.Response:
     return web.Response(status=error.status, body=error.to_xml(), headers=headers, content_type=XML)
 
 
-def _sub_request(request: BlobRequest, part: Message) -> web.Request:
+def _sub_request(request: BlobRequest, part: Part) -> web.Request:
     """The request that a part holds, as if it had come by itself. InvalidInput: it holds none that may be there."""
-    payload = part.get_payload(decode=True)
-    head, _, _ = (payload if isinstance(payload, bytes) else b"").lstrip().partition(b"\r\n\r\n")
-    line, *lines = head.decode("latin-1").split("\r\n")
+    head, _ = divided(part[1].lstrip())
+    line, *lines = head.decode("latin-1").replace("\r\n", "\n").split("\n")
     words = line.split(" ")
-    if part.get_content_type() != "application/http" or len(words) != 3:
+    if part[0].get_content_type() != "application/http" or len(words) != 3:
         raise _invalid(
             "A part is a request such as DELETE /CONTAINER/BLOB HTTP/1.1, of type application/http."
         )

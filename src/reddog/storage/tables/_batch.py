@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from email.message import Message
 from email.parser import HeaderParser
 from http import HTTPStatus
-from itertools import pairwise
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiohttp import web
@@ -19,6 +18,7 @@ from multidict import CIMultiDict
 from reddog.storage._errors import StorageError
 from reddog.storage._front import request_id
 from reddog.storage._listing import endpoint
+from reddog.storage._multipart import Part, divided, split
 from reddog.storage.tables import _queries
 from reddog.storage.tables._changes import BatchError, Change, change, check_together
 from reddog.storage.tables._edm import invalid_input
@@ -27,7 +27,6 @@ from reddog.storage.tables._store import TableWriter
 
 MOST_CHANGES = 100
 _LINE_END = re.compile(rb"\r?\n")
-_BLANK = re.compile(rb"\r?\n\r?\n")
 _REQUEST = re.compile(rb"([A-Za-z]+) +(\S+)(?: +HTTP/\d\.\d)? *")
 
 
@@ -52,32 +51,29 @@ async def batch(request: TableRequest) -> web.StreamResponse:
 
 def _read(kind: str, body: bytes) -> tuple[list[bytes], bool]:
     """The requests in a batch, and whether they are changes. InvalidInput."""
-    outer = _parts(_header(kind), body)
+    outer = _parts(_header(kind), body, 1)
     if len(outer) != 1:
         raise invalid_input("A batch has one changeset, or one query.")
     header, data = outer[0]
     if header.get_content_type() == "application/http":
         return [data], False
-    return [request for _, request in _parts(header, data)], True
+    return [request for _, request in _parts(header, data, MOST_CHANGES)], True
 
 
 def _header(kind: str) -> Message:
     return HeaderParser().parsestr(f"Content-Type: {kind}\n\n")
 
 
-def _parts(header: Message, body: bytes) -> list[tuple[Message, bytes]]:
-    """The parts of a multipart body, each with its headers. InvalidInput: it is none, or has no parts."""
-    boundary = header.get_boundary()
+def _parts(header: Message, body: bytes, most: int) -> list[Part]:
+    """The parts of a multipart body; see `split`. InvalidInput: it is none, or has no parts."""
+    try:
+        boundary = header.get_boundary() or ""
+        boundary.encode()
+    except UnicodeError:  # a boundary can be in any encoding
+        boundary = ""
     if header.get_content_type() != "multipart/mixed" or not boundary:
         raise invalid_input("A batch, and a changeset in it, is multipart/mixed and has a boundary.")
-    line = re.compile(rb"(?:\A|\r?\n)--" + re.escape(boundary.encode()) + rb"(--)?[ \t]*(?=\r?\n|\Z)")
-    marks = list(line.finditer(body))
-    found = []
-    for mark, following in pairwise(marks):
-        if mark[1]:
-            break
-        head, _, data = _divided(body[mark.end() : following.start()])
-        found.append((HeaderParser().parsestr(head.decode("utf-8", "replace").lstrip()), data))
+    found = split(boundary, body, most)
     if not found:
         raise invalid_input("There is nothing between the boundaries of the batch.")
     return found
@@ -85,7 +81,7 @@ def _parts(header: Message, body: bytes) -> list[tuple[Message, bytes]]:
 
 def _part(request: TableRequest, data: bytes) -> _Part:
     """Read a request of a batch. StorageError."""
-    head, _, body = _divided(data.lstrip())
+    head, body = divided(data.lstrip())
     lines = _LINE_END.split(head)
     match = _REQUEST.fullmatch(lines[0])
     if match is None:
@@ -103,14 +99,6 @@ def _part(request: TableRequest, data: bytes) -> _Part:
     method = headers.get("X-HTTP-Method", match[1].decode()).upper()
     ask = Ask(method, place, headers, query, body, shown, request.identity)
     return _Part(ask, headers.get("Content-ID"))
-
-
-def _divided(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """Head, blank line and body; the line end before the next boundary is none of the body's."""
-    match = _BLANK.search(data)
-    if match is None:
-        return data.rstrip(b"\r\n"), b"", b""
-    return data[: match.start()], match[0], data[match.end() :]
 
 
 def _target(request: TableRequest, url: str) -> tuple[Place, Mapping[str, str]]:
