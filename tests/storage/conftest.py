@@ -18,7 +18,7 @@ from azure.data.tables import TableClient, TableServiceClient
 from azure.storage.blob import BlobServiceClient, ContainerClient
 from azure.storage.queue import QueueClient, QueueServiceClient
 
-from reddog.storage import LONGEST_HEADER, Storage
+from reddog.storage import RUNNER_OPTIONS, Storage
 
 DOMAINS = ("core.localhost", "core.windows.net")
 
@@ -83,8 +83,7 @@ class Serving(threading.Thread):
     async def _serve(self) -> None:
         runners = []
         for kind, application in self._server.storage.applications().items():
-            limits = {"max_field_size": LONGEST_HEADER, "max_line_size": LONGEST_HEADER}
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **limits)
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **RUNNER_OPTIONS)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             self._server.ports[kind] = runner.addresses[0][1]

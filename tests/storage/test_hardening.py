@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
 import http.client
 import os
 import socket
@@ -25,6 +26,7 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 
+import signing
 from reddog import vhd
 from reddog.storage import BlobAddress, BlobUrlError, Storage, StorageError
 from reddog.storage.blobs import _blobs, _copies
@@ -306,3 +308,26 @@ def test_what_is_not_there_is_not_ignored(container: ContainerClient, ask):
         ask(blob)
     assert code(error) == (501, "NotImplemented")
     assert blob.download_blob().readall() == b"1"
+
+
+# -- What must not hold up or break the service ----------------------------------------------------------
+
+
+def put_raw(server, body: bytes, **headers: str) -> int:
+    path = f"/acct/things/raw?{signature(server, write=True, create=True)}"
+    given = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02", "content-length": str(len(body))}
+    given |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return signing.ask(server.ports["blob"], "PUT", path, given, body)[0]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br"])
+def test_a_body_with_an_encoding_is_kept_as_it_was_sent(server, container: ContainerClient, encoding: str):
+    sent = gzip.compress(bytes(1 << 20)) if encoding == "gzip" else b"not compressed at all"
+    assert put_raw(server, sent, content_encoding=encoding) == 201
+    blob = container.get_blob_client("raw")
+    properties = blob.get_blob_properties()
+    assert (properties.size, properties.content_settings.content_encoding) == (len(sent), encoding)
+    status, _, body = signing.ask(
+        server.ports["blob"], "GET", f"/acct/things/raw?{signature(server, read=True)}", {}
+    )
+    assert (status, body) == (200, sent)

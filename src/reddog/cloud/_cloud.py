@@ -24,7 +24,7 @@ from reddog.engine import EngineSettings
 from reddog.frontend import Access, Dispatcher, FrontEnd, Subject
 from reddog.services import PlatformImage, Quotas, Services, ServicesSettings, blocks_of
 from reddog.settings import Settings
-from reddog.storage import LONGEST_HEADER, AccountDamaged, Storage
+from reddog.storage import RUNNER_OPTIONS, AccountDamaged, Storage
 from reddog.store import Store, StoreError
 
 LEAST_SPACE = 64 << 20  # bytes without which nothing can be kept safely
@@ -148,13 +148,7 @@ class Cloud:
     async def _serve_storage(self, storage: Storage, ports: Ports) -> None:
         where = {"blob": ports.blob, "table": ports.table, "queue": ports.queue}
         for kind, application in storage.applications().items():
-            runner = web.AppRunner(
-                application,
-                access_log=None,
-                shutdown_timeout=GRACE,
-                max_field_size=LONGEST_HEADER,
-                max_line_size=LONGEST_HEADER,
-            )
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE, **RUNNER_OPTIONS)
             await runner.setup()
             self._parts.push_async_callback(runner.cleanup)
             await web.TCPSite(runner, self._settings.host, where[kind]).start()

@@ -13,10 +13,10 @@ from reddog.storage._errors import (
     NoSpace,
     StorageError,
 )
-from reddog.storage._front import LONGEST_HEADER
+from reddog.storage._front import RUNNER_OPTIONS
 
 __all__ = [
-    "LONGEST_HEADER",
+    "RUNNER_OPTIONS",
     "AccountDamaged",
     "AccountNotFound",
     "BlobAddress",

@@ -9,7 +9,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -31,6 +31,12 @@ from reddog.storage._request import XML, StorageRequest
 VERSION = "2021-12-02"
 SECONDARY = "-secondary"
 LONGEST_HEADER = 64 << 10  # bytes, of the request line too; conditions and filters are longer than is common
+RUNNER_OPTIONS: Mapping[str, Any] = {
+    "max_field_size": LONGEST_HEADER,
+    "max_line_size": LONGEST_HEADER,
+    "auto_decompress": False,  # a blob with an encoding is kept as it was sent
+}
+"""What an `AppRunner` of a storage service is to be made with."""
 _ECHOED = re.compile("[ -~]{1,1024}")
 _NO_TEXT = re.compile("[\0-\x08\n-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _NO_UNICODE = re.compile("[\ud800-\udfff]")

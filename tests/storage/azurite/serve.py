@@ -17,7 +17,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from reddog.storage import LONGEST_HEADER, Storage
+from reddog.storage import RUNNER_OPTIONS, Storage
 
 WELL_KNOWN = "devstoreaccount1:Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
@@ -30,8 +30,7 @@ def _padded(key: str) -> str:
 async def serve(storage: Storage, service: str, port: int, context: ssl.SSLContext | None) -> None:
     """Serve until the standard input ends; says when it is ready."""
     application = storage.applications()[service]
-    limits = {"max_field_size": LONGEST_HEADER, "max_line_size": LONGEST_HEADER}
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **limits)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **RUNNER_OPTIONS)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
     print("ready", flush=True)
