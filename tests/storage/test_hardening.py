@@ -331,3 +331,52 @@ def test_a_body_with_an_encoding_is_kept_as_it_was_sent(server, container: Conta
         server.ports["blob"], "GET", f"/acct/things/raw?{signature(server, read=True)}", {}
     )
     assert (status, body) == (200, sent)
+
+
+DAY = "Thu, 26 Nov 2026 00:00:00"
+
+
+@pytest.mark.parametrize(
+    "date", [f"{DAY} +99999999999999999999", "Thu, 26 Nov 99999999999999999999 00:00:00 GMT"]
+)
+@pytest.mark.parametrize("kind", ["blob", "queue", "table"])
+def test_a_date_beyond_all_time_is_the_callers_mistake(server, container, kind: str, date: str):
+    headers = {"x-ms-date": date, "authorization": "SharedKey acct:AAAA"}
+    status, answered, _ = signing.ask(server.ports[kind], "GET", "/acct?comp=list", headers)
+    assert (status, answered["x-ms-error-code"]) == (403, "AuthenticationFailed")
+    assert put_raw(server, b"1", if_modified_since=date) == 201
+
+
+@pytest.mark.parametrize(
+    "path", [b"/acct/things/a\xed\xa0\x80", b"/acct/things/\xff\xfe", b"/\xff/things/a", b"/acct/th\xe9ngs/a"]
+)
+@pytest.mark.parametrize("kind", ["blob", "queue", "table"])
+def test_paths_that_are_no_text_are_the_callers_mistake(server, container, kind: str, path: bytes):
+    for sas in (b"", account_signature(server).encode()):
+        with socket.create_connection(("127.0.0.1", server.ports[kind]), timeout=10) as connection:
+            connection.sendall(
+                b"GET " + path + b"?" + sas + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            )
+            status = int(connection.recv(100).split(b" ")[1])
+        assert 400 <= status < 500
+
+
+def account_signature(server) -> str:
+    return generate_account_sas(
+        "acct",
+        server.keys[0],
+        ResourceTypes(service=True, container=True, object=True),
+        AccountSasPermissions(read=True, write=True, list=True, delete=True, add=True, create=True),
+        datetime.now(UTC) + timedelta(hours=1),
+        services="bqt",
+    )
+
+
+def test_a_refused_change_of_properties_takes_nothing_off_a_page_blob(server, container: ContainerClient):
+    page = container.get_blob_client("page")
+    page.create_page_blob(2048)
+    page.upload_page(b"1" * 2048, 0, 2048)
+    path = f"/acct/things/page?comp=properties&{signature(server, write=True)}"
+    headers = {"x-ms-blob-content-length": "512", "x-ms-sequence-number-action": "none"}
+    assert signing.ask(server.ports["blob"], "PUT", path, {**headers, "content-length": "0"})[0] == 400
+    assert page.download_blob().readall() == b"1" * 2048

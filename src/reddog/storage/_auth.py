@@ -182,7 +182,7 @@ def _check_date(request: web.Request) -> None:
     value = request.headers.get("x-ms-date") or request.headers.get("Date")
     try:
         sent = parsedate_to_datetime(value or "")
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise refused("The date header is missing or is not a date.") from None
     if sent.tzinfo is None:
         sent = sent.replace(tzinfo=UTC)

@@ -269,5 +269,5 @@ def _time(headers: Mapping[str, str], name: str) -> float | None:
         return None
     try:
         return parsedate_to_datetime(value).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None  # HTTP ignores dates that are none

@@ -236,10 +236,10 @@ async def set_properties(request: BlobRequest) -> web.StreamResponse:
 
     def edit(blob: Blob) -> None:
         check_change(request, blob)
-        if size >= 0:
-            resize(request, blob, size)
         if action:
             blob.sequence = next_sequence(blob, action, number)
+        if size >= 0:  # after all that can be refused: what a file loses does not come back
+            resize(request, blob, size)
         if headers or (size < 0 and not action):
             blob.headers = headers
 
