@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -162,6 +164,51 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(_read, "LARGEST", 2 << 30)
     monkeypatch.setattr(_read, "MOST_FILES", 2)
     with pytest.raises(PackageError, match="more than 2 files"):
+        Package(package)
+
+
+def test_a_bomb_that_lies_about_its_size_takes_no_memory(tmp_path: Path) -> None:
+    definition = csdef().encode()
+    archive = zipped({"package.xml": b"", _read.DEFINITION: definition + bytes(64 << 20)})
+    size = struct.pack("<I", len(definition) + (64 << 20))
+    path = tmp_path / "bomb.cspkg"
+    path.write_bytes(archive.replace(size, struct.pack("<I", len(definition))))
+    with zipfile.ZipFile(path) as bomb, _read._Archive(path) as read:
+        assert bomb.getinfo(_read.DEFINITION).file_size == len(definition)
+        tracemalloc.start()
+        with pytest.raises(zipfile.BadZipFile):
+            read.read(_read.DEFINITION)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+def test_compression_that_cannot_be_read_in_pieces_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bzip2.cspkg"
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(path, "w", method) as archive:
+            archive.writestr("package.xml", b"hello")
+        with pytest.raises(PackageError, match="Use Deflate"):
+            Package(path)
+
+
+def test_content_that_roles_share_counts_for_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = [role_xml(f"Role{number}") for number in range(4)]
+    package = make_package(tmp_path, csdef(*roles), files={"run.sh": bytes(1 << 20)})
+    with zipfile.ZipFile(package) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    first, *others = sorted(name for name in files if name.startswith("LocalContent/"))
+    for name in others:
+        del files[name]
+        old, new = (one.partition("/")[2].encode() for one in (name, first))
+        files["package.xml"] = files["package.xml"].replace(old, new)
+    package.write_bytes(zipped(files))
+    with Package(package) as found:
+        assert [found.files(f"role{number}") for number in range(4)] == [["approot/run.sh"]] * 4
+    monkeypatch.setattr(_read, "LARGEST", 3 << 20)
+    with pytest.raises(PackageError, match="roles unpack to more"):
         Package(package)
 
 

@@ -111,6 +111,7 @@ class Package:
             self._read_manifest(archive, manifest)
         else:
             self._read_nested(archive)
+        _require_bounded([file for files in self._roles.values() for file in files])
 
     def _read_manifest(self, archive: _Archive, name: str) -> None:
         root = _xml.parse(archive.read(name), "The package's manifest", "PackageDefinition")
@@ -164,6 +165,7 @@ class Package:
 
 
 _CONTENT = ("approot", "sitesroot")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # all that OPC allows, and that can be read in pieces
 
 
 class _Archive:
@@ -178,6 +180,8 @@ class _Archive:
             raise PackageError(f"It unpacks to more than {LARGEST >> 20} MiB.", "Make it smaller.")
         if any(info.flag_bits & 1 for info in self.files):
             raise _ENCRYPTED
+        if any(info.compress_type not in _METHODS for info in self.files):
+            raise PackageError("It is compressed in a way that packages are not.", "Use Deflate.")
         self._names = {_key(info.filename): info for info in self.files}
 
     def __enter__(self) -> _Archive:
@@ -200,7 +204,8 @@ class _Archive:
         info = self.find(name)
         if info.file_size > _xml.LARGEST:
             raise PackageError(f"Its file {name} is larger than {_xml.LARGEST} bytes.", "Make it smaller.")
-        return self.zip.read(info)
+        with self.zip.open(info) as source:  # what it says of its size may be wrong
+            return source.read(info.file_size + 1)
 
     def manifest(self) -> str | None:
         """The file that the archive's relationships say is the manifest; None in packages of older SDKs."""
@@ -250,11 +255,16 @@ def _listed(entry: etree._Element, contents: dict[str, etree._Element], archive:
     return archive.file(info, _text(entry, "FilePath"), digest)
 
 
+def _require_bounded(files: list[_File]) -> None:
+    """Refuse more than can be unpacked: roles may share content, which each of them has for itself."""
+    if sum(file.size for file in files) > LARGEST or len(files) > MOST_FILES:
+        message = f"Its roles unpack to more than {LARGEST >> 20} MiB or {MOST_FILES} files."
+        raise PackageError(message, "Make it smaller.")
+
+
 def _checked(files: list[_File]) -> list[_File]:
     """The files in order, none of them twice or in the place of a directory."""
     files = sorted(files, key=lambda file: file.path)
-    if sum(file.size for file in files) > LARGEST or len(files) > MOST_FILES:
-        raise PackageError(f"A role unpacks to more than {LARGEST >> 20} MiB.", "Make it smaller.")
     paths = {file.path for file in files}
     parents = {parent for path in paths for parent in _parents(path)}
     if len(paths) != len(files) or paths & parents:
