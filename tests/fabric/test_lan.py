@@ -231,6 +231,31 @@ def test_no_bytes_disturb_the_readers(data: bytes) -> None:
     _dhcp.answer(MEMBER, End(GATEWAY, packed("10.9.8.1")), replace(packet, body=start + data))
 
 
+@given(st.binary(max_size=80), st.sampled_from([b"", b"\x08\x00", b"\x08\x06"]), st.booleans())
+def test_no_frames_disturb_the_switch(data: bytes, kind: bytes, outside: bool) -> None:
+    """Whatever a guest sends to the gateway, the prober, another machine or everybody."""
+    switch = Switch(lambda seat, packet: None)
+    seat, other = Seat(MEMBER, switch), Seat(replace(MEMBER, id="vm-5", address="10.9.8.5"), switch)
+    switch.arrange([seat, other])
+    for target in (GATEWAY, seat.prober.mac, other.mac, BROADCAST, data[:6].ljust(6, b"\0")):
+        frame = target + seat.mac + (kind + data)[:80].ljust(2, b"\0")
+        record = len(frame).to_bytes(4) + frame
+        if outside:
+            switch.from_outside(seat, record)
+        else:
+            switch.from_machine(seat, record)
+        switch.flush()
+
+
+def test_more_name_servers_than_an_option_holds_are_left_out() -> None:
+    many = replace(MEMBER, dns_servers=tuple(f"10.1.1.{number}" for number in range(100)))
+    start = b"\x01" + bytes(235) + b"\x63\x82\x53\x63" + b"\x35\x01\x01\xff"
+    packet = _frames.Packet(17, End(bytes(6), bytes(4), 68), End(bytes(6), bytes(4), 67), bytes(4) + start)
+    offer = _dhcp.answer(many, End(GATEWAY, packed("10.9.8.1")), packet)
+    assert offer is not None
+    assert b"\x06\xfc" + b"".join(packed(f"10.1.1.{number}") for number in range(63)) in offer
+
+
 # -- load balancing -----------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ _MAGIC = b"\x63\x82\x53\x63"
 _DISCOVER, _OFFER, _REQUEST, _ACK, _NAK, _INFORM = 1, 2, 3, 5, 6, 8
 _REQUESTED, _TYPE, _SERVER, _PLATFORM = 50, 53, 54, 245
 _SHORTEST = 300  # bytes of a message; some clients take no shorter one
+_LONGEST = 252  # bytes of an option: 63 addresses
 _NOBODY = bytes(4)
 _EVERYBODY = b"\xff" * 4
 
@@ -72,6 +73,7 @@ def _told(member: Member, reply: int) -> Iterator[bytes]:
 
 
 def _option(code: int, value: bytes) -> bytes:
+    value = value[:_LONGEST]
     return bytes([code, len(value)]) + value if value else b""
 
 

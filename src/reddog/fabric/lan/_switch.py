@@ -15,6 +15,7 @@ from reddog.fabric.lan._wire import Wire
 
 _OUTSIDE = b"\x52\x55"  # begins the hardware addresses of the machine's way out (QEMU's user network)
 _PROBER = b"\x52\x56"
+_UDP = bytes([_frames.UDP])
 Listener = Callable[["Seat", Packet], None]
 
 
@@ -100,7 +101,7 @@ class Switch:
         """To the gateway: on to a machine in another subnet, or out."""
         if record[16:18] == _frames.IPV4 and (peer := self._by_ip.get(record[34:38])):
             peer.lan.put(record[:4] + peer.mac + peer.gateway.mac + record[16:])
-        elif record[27] != _frames.UDP or not self._is_served(seat, record[4:]):
+        elif record[27:28] != _UDP or not self._is_served(seat, record[4:]):
             seat.uplink.put(record)
 
     def _is_served(self, seat: Seat, frame: bytes) -> bool:
