@@ -21,6 +21,7 @@ DISTRIBUTIONS = {"": "", "none": "", "sourceip": "sourceIP", "sourceipprotocol":
 IDLE_TIMEOUTS = range(4, 31)  # minutes
 INTERVAL, SHORTEST_INTERVAL = 15, 5  # seconds between two probes
 TIMEOUT, SHORTEST_TIMEOUT = 31, 11  # seconds without an answer
+LONGEST = 2**31 - 1  # seconds, of both
 _DYNAMIC_PORTS = range(49152, 65536)
 _log = logging.getLogger("reddog.services")
 
@@ -81,7 +82,8 @@ def _probe(probe: Any, local_port: int) -> dict[str, Any] | None:
     if protocol not in PROBE_PROTOCOLS:
         raise errors.INVALID_ELEMENT(element="Protocol", expected="tcp or http in a LoadBalancerProbe")
     path = probe.path or None
-    if (protocol == "http") != (path is not None) or not (path or "").isascii() or " " in (path or ""):
+    plain = path is None or (path.isascii() and path.isprintable() and " " not in path)
+    if (protocol == "http") != (path is not None) or not plain:
         expected = "a path such as /status for an http probe, and nothing for a tcp probe"
         raise errors.INVALID_ELEMENT(element="Path", expected=expected)
     return {
@@ -94,8 +96,8 @@ def _probe(probe: Any, local_port: int) -> dict[str, Any] | None:
 
 
 def _seconds(given: int | None, default: int, least: int, element: str) -> int:
-    if given is not None and given < least:
-        raise errors.INVALID_ELEMENT(element=element, expected=f"{least} or more")
+    if given is not None and not least <= given <= LONGEST:
+        raise errors.INVALID_ELEMENT(element=element, expected=f"{least} to {LONGEST}")
     return default if given is None else given
 
 
