@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import errno
 import gzip
 import http.client
+import json
 import os
 import socket
 import threading
@@ -25,6 +27,7 @@ from azure.storage.blob import (
     generate_account_sas,
     generate_container_sas,
 )
+from lxml import etree
 
 import signing
 from reddog import vhd
@@ -380,3 +383,43 @@ def test_a_refused_change_of_properties_takes_nothing_off_a_page_blob(server, co
     headers = {"x-ms-blob-content-length": "512", "x-ms-sequence-number-action": "none"}
     assert signing.ask(server.ports["blob"], "PUT", path, {**headers, "content-length": "0"})[0] == 400
     assert page.download_blob().readall() == b"1" * 2048
+
+
+def test_large_documents_are_read_beside_the_event_loop(server, container: ContainerClient, monkeypatch):
+    on_loop: list[bool] = []
+    parse, load = etree.fromstring, json.loads
+
+    def watched(read, data, *args, **more):
+        if len(data) > 64 << 10:
+            on_loop.append(asyncio._get_running_loop() is not None)
+        return read(data, *args, **more)
+
+    monkeypatch.setattr(etree, "fromstring", lambda *args: watched(parse, *args))
+    monkeypatch.setattr(json, "loads", lambda *args, **more: watched(load, *args, **more))
+    filler = f"<!--{'x' * (1 << 20)}-->".encode()
+    documents = [
+        ("blob", "things?restype=container&comp=acl", b"<SignedIdentifiers>%b</SignedIdentifiers>"),
+        ("blob", "things/blob?comp=blocklist", b"<BlockList>%b</BlockList>"),
+        ("blob", "things/blob?comp=tags", b"<Tags><TagSet>%b</TagSet></Tags>"),
+        (
+            "blob",
+            "?restype=service&comp=properties",
+            b"<StorageServiceProperties>%b</StorageServiceProperties>",
+        ),
+    ]
+    for kind, path, body in documents:
+        assert put_signed(server, kind, path, body % filler) < 300
+    server.tables().create_table("Things").create_entity(
+        {"PartitionKey": "p", "RowKey": "r", **{f"p{number}": "x" * 9000 for number in range(20)}}
+    )
+    queue = server.queues().create_queue("queue")
+    queue.send_message("x" * 65_000 + "\n")
+    assert len(on_loop) >= len(documents) + 2
+    assert not any(on_loop)
+
+
+def put_signed(server, kind: str, path: str, body: bytes) -> int:
+    target, _, query = f"/acct/{path}".partition("?")
+    headers = {"x-ms-date": signing.now(), "x-ms-version": "2021-12-02", "content-length": str(len(body))}
+    headers["authorization"] = signing.shared_key(server.keys[0], "PUT", f"/acct{target}", query, headers)
+    return signing.ask(server.ports[kind], "PUT", f"{target}?{query}", headers, body)[0]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate, parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 from lxml import etree
@@ -18,8 +19,10 @@ from reddog.storage.blobs._index import Blob, Container
 
 XML = "application/xml"
 LARGEST_DOCUMENT = 4 << 20  # bytes of an XML body
+LARGEST_AT_ONCE = 64 << 10  # bytes of a body that are read without a thread
 MOST_DIGITS = 19
 _ANY = ("*", '"*"')  # an ETag that is like all of them
+T = TypeVar("T")
 
 
 @dataclass
@@ -137,6 +140,11 @@ class BlobRequest(StorageRequest):
     def snapshot(self) -> str:
         """The snapshot that is meant; empty for the blob itself."""
         return self.query.get("snapshot", "")
+
+
+async def made_of(data: bytes, read: Callable[[bytes], T]) -> T:
+    """What `read` makes of a body; of a large one in a thread, so that others are served meanwhile."""
+    return read(data) if len(data) <= LARGEST_AT_ONCE else await asyncio.to_thread(read, data)
 
 
 def parse_xml(data: bytes) -> etree._Element:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import partial
 
 from aiohttp import web
 from lxml import etree
 
 from reddog.storage import _cors
 from reddog.storage._errors import StorageError
-from reddog.storage._request import StorageRequest, document, empty, parse_xml
+from reddog.storage._request import StorageRequest, document, empty, made_of, parse_xml
 
 _LOGGING = "<Version>1.0</Version><Delete>false</Delete><Read>false</Read><Write>false</Write>"
 _RETENTION = "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy>"
@@ -51,7 +52,7 @@ async def get_properties(request: StorageRequest) -> web.StreamResponse:
 
 async def set_properties(request: StorageRequest) -> web.StreamResponse:
     """Set Service Properties: what the document leaves out stays as it is."""
-    given = _parts(request, await request.document())
+    given = await made_of(await request.document(), partial(_parts, request))
 
     def work() -> None:
         index = request.account.index

@@ -24,6 +24,7 @@ from reddog.storage._request import (
     http_date,
     is_not_modified,
     lease_headers,
+    made_of,
     metadata_headers,
     metadata_of,
     parse_xml,
@@ -293,7 +294,7 @@ async def get_tags(request: BlobRequest) -> web.StreamResponse:
 async def set_tags(request: BlobRequest) -> web.StreamResponse:
     """Set Blob Tags; the blob counts as unchanged."""
     data, _ = await _transfer.small_body(request, LARGEST_DOCUMENT)
-    given = _tags.from_document(parse_xml(data))
+    given = await made_of(data, lambda body: _tags.from_document(parse_xml(body)))
 
     def edit(blob: Blob) -> None:
         check_change(request, blob)

@@ -23,6 +23,7 @@ from reddog.storage._request import (
     empty,
     http_date,
     lease_headers,
+    made_of,
     metadata_headers,
     metadata_of,
     tags,
@@ -132,7 +133,7 @@ async def get_acl(request: BlobRequest) -> web.StreamResponse:
 
 async def set_acl(request: BlobRequest) -> web.StreamResponse:
     """Set Container ACL: public access, and up to five stored access policies."""
-    policies, public = _policies.read(await request.document()), _public(request)
+    policies, public = await made_of(await request.document(), _policies.read), _public(request)
 
     def edit(container: Container) -> None:
         _leases.check_read(container.lease, request.lease_id, "Container")
@@ -167,21 +168,18 @@ async def list_blobs(request: BlobRequest) -> web.StreamResponse:
     include = {part.strip().lower() for part in query.get("include", "").split(",")}
     limit = page_size(query)
 
-    def work() -> _Listing:
+    def work() -> tuple[str, str]:
         with request.account.index.transaction():
             request.account.container(request.container)
-            return _page(request, prefix, delimiter, marker, include, limit)
+            page = _page(request, prefix, delimiter, marker, include, limit)
+        return "".join(_entry(entry, include) for entry in page.entries), page.next
 
-    page = await asyncio.to_thread(work)
-    shown = "".join(
-        f"<BlobPrefix>{_name(entry)}</BlobPrefix>" if isinstance(entry, str) else _blob(entry, include)
-        for entry in page.entries
-    )
+    shown, following = await asyncio.to_thread(work)
     asked = asked_of(query, ("Prefix", "Marker", "MaxResults", "Delimiter"))
     attributes = (
         f"ServiceEndpoint={quoteattr(endpoint(request))} ContainerName={quoteattr(request.container)}"
     )
-    next_marker = f"<NextMarker>{escape(page.next)}</NextMarker>" if page.next else "<NextMarker/>"
+    next_marker = f"<NextMarker>{escape(following)}</NextMarker>" if following else "<NextMarker/>"
     body = f"{DECLARATION}<EnumerationResults {attributes}>{asked}<Blobs>{shown}</Blobs>{next_marker}"
     return document(f"{body}</EnumerationResults>")
 
@@ -263,6 +261,10 @@ def _name(name: str) -> str:
     if NOT_XML.search(name):
         return f'<Name Encoded="true">{quote(name)}</Name>'
     return f"<Name>{escape(name)}</Name>"
+
+
+def _entry(entry: Blob | str, include: set[str]) -> str:
+    return _blob(entry, include) if isinstance(entry, Blob) else f"<BlobPrefix>{_name(entry)}</BlobPrefix>"
 
 
 def _blob(blob: Blob, include: set[str]) -> str:

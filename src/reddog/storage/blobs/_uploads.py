@@ -21,6 +21,7 @@ from reddog.storage._request import (
     check_conditions,
     document,
     empty,
+    made_of,
     parse_xml,
     tags,
 )
@@ -159,7 +160,7 @@ def _require_block_blob(request: BlobRequest) -> None:
 async def put_block_list(request: BlobRequest) -> web.StreamResponse:
     """Put Block List: the blob becomes these blocks, in this order."""
     data, digests = await _transfer.small_body(request, LARGEST_DOCUMENT)
-    wanted = _block_list(data)
+    wanted = await made_of(data, _block_list)
     blob = new_blob(request, "BlockBlob")
 
     def work() -> Blob:

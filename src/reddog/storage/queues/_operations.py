@@ -10,7 +10,7 @@ from aiohttp import web
 from reddog.storage import _policies
 from reddog.storage._errors import StorageError
 from reddog.storage._listing import DECLARATION, asked_of, endpoint, shown_metadata
-from reddog.storage._request import document, empty, metadata_headers, metadata_of
+from reddog.storage._request import document, empty, made_of, metadata_headers, metadata_of
 from reddog.storage.queues._request import QueueRequest
 from reddog.storage.queues._store import Queue, QueueReader, QueueWriter
 
@@ -98,7 +98,7 @@ async def get_acl(request: QueueRequest) -> web.StreamResponse:
 
 async def set_acl(request: QueueRequest) -> web.StreamResponse:
     """Set Queue ACL: up to five stored access policies."""
-    name, policies = request.queue, _policies.read(await request.document())
+    name, policies = request.queue, await made_of(await request.document(), _policies.read)
     for policy in policies.values():
         if not _PERMISSIONS.issuperset(policy.get("permission", "")):
             message = "The permissions of a queue's stored access policy are among r, a, u and p."

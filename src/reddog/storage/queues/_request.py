@@ -11,7 +11,7 @@ from aiohttp import web
 
 from reddog.storage._errors import StorageError, bad_query, out_of_range
 from reddog.storage._listing import DECLARATION
-from reddog.storage._request import StorageRequest, document, http_date, parse_xml
+from reddog.storage._request import StorageRequest, document, http_date, made_of, parse_xml
 from reddog.storage.queues._store import Message
 
 NEWEST = "9999"
@@ -67,7 +67,10 @@ class QueueRequest(StorageRequest):
 
     async def text(self) -> str:
         """The text of the message in the body. InvalidXmlDocument; RequestBodyTooLarge, MessageTooLarge."""
-        root = parse_xml(await self.document())
+        return await made_of(await self.document(), self._text)
+
+    def _text(self, data: bytes) -> str:
+        root = parse_xml(data)
         node = root.find("MessageText")
         if root.tag != "QueueMessage" or node is None or len(node):
             text = "The XML specified is no QueueMessage document with a MessageText that is only text."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from reddog.storage._request import made_of
 from reddog.storage.tables import _queries
 from reddog.storage.tables._changes import change
 from reddog.storage.tables._request import TableRequest
@@ -22,5 +23,6 @@ async def get(request: TableRequest) -> web.StreamResponse:
 
 async def write(request: TableRequest) -> web.StreamResponse:
     """Insert, Update, Merge, Insert Or Replace, Insert Or Merge, and Delete Entity."""
-    found = change(await request.ask())
+    ask = await request.ask()
+    found = await made_of(ask.body, lambda _: change(ask))
     return (await request.account.tables.write(found.make)).response()

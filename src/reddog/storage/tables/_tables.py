@@ -9,7 +9,7 @@ from aiohttp import web
 
 from reddog.storage import _policies
 from reddog.storage._errors import StorageError
-from reddog.storage._request import empty
+from reddog.storage._request import empty, made_of
 from reddog.storage.tables import _filter
 from reddog.storage.tables._queries import limit_of, shown_token, token_of
 from reddog.storage.tables._request import Answer, Ask, TableRequest, done, told
@@ -71,7 +71,7 @@ async def get(request: TableRequest) -> web.StreamResponse:
 async def create(request: TableRequest) -> web.StreamResponse:
     """Create Table."""
     ask = await request.ask()
-    name = ask.table_name()
+    name = await made_of(ask.body, lambda _: ask.table_name())
     check_table_name(name)
     await request.account.tables.write(lambda tables: tables.create(name))
     return _created(ask, name).response()
@@ -101,7 +101,7 @@ async def get_acl(request: TableRequest) -> web.StreamResponse:
 
 async def set_acl(request: TableRequest) -> web.StreamResponse:
     """Set Table ACL: up to five stored access policies."""
-    name, policies = request.place.table, _policies.read(await request.document())
+    name, policies = request.place.table, await made_of(await request.document(), _policies.read)
     if not all(_PERMISSIONS.issuperset(policy.get("permission", "")) for policy in policies.values()):
         message = "The permissions of a table's stored access policy are among r, a, u and d."
         raise StorageError("InvalidXmlDocument", 400, message)
