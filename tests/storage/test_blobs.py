@@ -91,6 +91,20 @@ def test_a_range_outside_of_the_blob_is_refused(container: ContainerClient):
     assert refused(error) == (416, "InvalidRange")
 
 
+def test_a_large_block_is_appended_and_leaves_no_file_behind(server, container: ContainerClient):
+    blob = container.get_blob_client("log")
+    blob.create_append_blob()
+    blob.append_block(b"one ")
+    large = os.urandom(5 << 20)
+    assert blob.append_block(large, validate_content=True)["blob_append_offset"] == "4"
+    for refused in ({"maxsize_condition": 10}, {"appendpos_condition": 3}):
+        with pytest.raises(HttpResponseError):
+            blob.append_block(large, **refused)
+    assert blob.append_block(b" two")["blob_committed_block_count"] == 3
+    assert blob.download_blob().readall() == b"one " + large + b" two"
+    assert len(server.files()) == 1
+
+
 def test_appended_blocks_follow_each_other(container: ContainerClient):
     blob = container.get_blob_client("log")
     blob.create_append_blob()

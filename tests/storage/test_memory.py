@@ -39,9 +39,12 @@ def resident(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def test_large_uploads_leave_the_memory_as_it_is(served: tuple[int, str]):
+@pytest.mark.parametrize("kind", ["BlockBlob", "AppendBlob"])
+def test_large_uploads_leave_the_memory_as_it_is(served: tuple[int, str], kind: str):
     process, url = served
-    client = BlobServiceClient(url, credential=KEY, max_single_put_size=2 * SIZE, retry_total=0)
+    client = BlobServiceClient(
+        url, credential=KEY, max_single_put_size=2 * SIZE, max_block_size=SIZE, retry_total=0
+    )
     container = client.create_container("things")
     container.upload_blob("first", b"1")
     before, most, done = resident(process), 0, threading.Event()
@@ -55,7 +58,10 @@ def test_large_uploads_leave_the_memory_as_it_is(served: tuple[int, str]):
     watching.start()
     data = os.urandom(SIZE)
     with ThreadPoolExecutor(CONNECTIONS) as threads:
-        list(threads.map(lambda number: container.upload_blob(f"blob{number}", data), range(CONNECTIONS)))
+        list(
+            threads.map(lambda number: container.upload_blob(f"blob{number}", data, kind), range(CONNECTIONS))
+        )
     done.set()
     watching.join()
     assert most - before < MOST
+    assert container.download_blob(f"blob{CONNECTIONS - 1}").readall() == data

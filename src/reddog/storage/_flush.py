@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from reddog.storage._errors import NoSpace
 
 _MOST_CHUNKS = 512  # that are written in one call
+_PIECE = 1 << 20  # bytes
 
 
 @contextmanager
@@ -27,6 +29,15 @@ def disk_errors() -> Iterator[None]:
 def write_at(path: Path, offset: int, chunks: Sequence[bytes]) -> None:
     """Write into a file, durably. NoSpace."""
     start_write(path, offset, chunks)()
+
+
+def copy_at(path: Path, offset: int, source: Path) -> None:
+    """Write what another file holds into a file, durably. NoSpace."""
+    with disk_errors(), source.open("rb") as origin, path.open("r+b") as target:
+        target.seek(offset)
+        shutil.copyfileobj(origin, target, _PIECE)
+        target.flush()
+        os.fdatasync(target.fileno())
 
 
 def start_write(path: Path, offset: int, chunks: Sequence[bytes]) -> Callable[[], None]:

@@ -41,17 +41,14 @@ class Received:
     digests: Digests
 
 
-async def receive(request: BlobRequest, *, whole: bool = False) -> Received:
+async def receive(request: BlobRequest, *, whole: bool = False, limit: int = LARGEST_BODY) -> Received:
     """Receive a body into a new file, durably. `whole`: it is a blob, whose MD5 is kept.
 
     :raises StorageError: it is too large, shorter than was said, or not what its digests say.
     """
     digests = _digests(request, whole=whole)
-    size, account = request.body_size, request.account
-    if size > LARGEST_BODY:
-        raise StorageError(
-            "RequestBodyTooLarge", 413, f"The request body is larger than {LARGEST_BODY} bytes."
-        )
+    account = request.account
+    refuse_larger(request, limit)
     file, path = account.new_file()
     with keeping(path):
         received = await _write(request, path, digests)
@@ -191,12 +188,17 @@ async def small_body(request: BlobRequest, limit: int) -> tuple[bytes, Digests]:
 async def gathered(request: BlobRequest, limit: int) -> tuple[list[bytes], Digests]:
     """The same, in pieces as they came."""
     digests = _digests(request)
-    if request.body_size > limit:
-        raise StorageError("RequestBodyTooLarge", 413, f"The request body is larger than {limit} bytes.")
+    refuse_larger(request, limit)
     received = [chunk async for piece in pieces(request) for chunk in piece]
     await asyncio.to_thread(digests.update, *received)
     digests.check()
     return received, digests
+
+
+def refuse_larger(request: BlobRequest, limit: int) -> None:
+    """Refuse a body of more than `limit` bytes. RequestBodyTooLarge."""
+    if request.body_size > limit:
+        raise StorageError("RequestBodyTooLarge", 413, f"The request body is larger than {limit} bytes.")
 
 
 def wanted_range(request: BlobRequest, size: int) -> tuple[int, int] | None:

@@ -6,14 +6,15 @@ import asyncio
 import base64
 import binascii
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 from aiohttp import web
 
 from reddog.storage._account import keeping
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
-from reddog.storage._flush import disk_errors, sync_new, write_at
+from reddog.storage._flush import copy_at, disk_errors, sync_new, write_at
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
     BlobRequest,
@@ -36,6 +37,7 @@ from reddog.storage.blobs._blobs import (
     load,
     new_blob,
 )
+from reddog.storage.blobs._digests import Digests
 from reddog.storage.blobs._index import Blob, Block
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
@@ -271,10 +273,28 @@ def _listed(name: str, blocks: list[tuple[str, int]]) -> str:
 
 
 async def append_block(request: BlobRequest) -> web.StreamResponse:
-    """Append Block."""
-    data, digests = await _transfer.small_body(request, LARGEST_APPEND)
-    if not data:
+    """Append Block. A large one is a file of its own until it has been received."""
+    if request.body_size == 0:
         raise bad_header("Content-Length", "0")
+    if request.body_size <= _transfer.GATHERED:
+        data, digests = await _transfer.small_body(request, LARGEST_APPEND)
+        return await _append(request, len(data), digests, lambda path, offset: write_at(path, offset, [data]))
+    received = await _transfer.receive(request, limit=LARGEST_APPEND)
+    try:
+        return await _append(
+            request,
+            received.size,
+            received.digests,
+            lambda path, offset: copy_at(path, offset, received.path),
+        )
+    finally:
+        received.path.unlink(missing_ok=True)
+
+
+async def _append(
+    request: BlobRequest, size: int, digests: Digests, put: Callable[[Path, int], None]
+) -> web.StreamResponse:
+    """Append some bytes, which `put` writes into a file at an offset, durably."""
     largest = request.number("x-ms-blob-condition-maxsize", 1 << 62)
     expected = request.number("x-ms-blob-condition-appendpos", -1)
     offset = -1
@@ -287,7 +307,7 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
             raise _sealed()
         if expected not in (-1, blob.size):
             raise _wrong_position()
-        if blob.size + len(data) > largest:
+        if blob.size + size > largest:
             message = "The max blob size condition specified was not met."
             raise StorageError("MaxBlobSizeConditionNotMet", 412, message)
         if len(blob.blocks) >= MOST_BLOCKS:
@@ -298,15 +318,15 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
         nonlocal offset
         check(blob)
         offset = blob.size
-        write_at(request.account.path(blob.segments[0][0]), offset, [data])
+        put(request.account.path(blob.segments[0][0]), offset)
 
     def edit(blob: Blob) -> None:
         check(blob)
         if blob.size != offset:
             raise replaced_meanwhile()
-        blob.size += len(data)
+        blob.size += size
         blob.segments[0][2] = blob.size
-        blob.blocks.append(["", len(data)])
+        blob.blocks.append(["", size])
         blob.headers.pop("Content-MD5", None)
 
     blob = await changed(request, edit, before=write)
