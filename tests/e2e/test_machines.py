@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import signal
@@ -12,18 +13,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
 from tests.e2e.conftest import CloudStarter, RunningCloud, machines_of
 from tests.e2e.machines import BOOT_TIME, ssh, wait_for_status, wait_until_done, wait_until_ready
 
 from azure.servicemanagement import (
+    SSH,
     ConfigurationSet,
     ConfigurationSetInputEndpoint,
     LinuxConfigurationSet,
     LoadBalancerProbe,
     OSVirtualHardDisk,
+    PublicKey,
     ServiceManagementService,
 )
+from reddog import pki
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 USER, PASSWORD = "someone", "a-secret-word"
@@ -178,6 +187,11 @@ def test_shutting_down_keeps_or_gives_up_the_address(sms: ServiceManagementServi
     assert ssh(wait_until_ready(sms, "ups", "ups"), USER, "hostname", password=PASSWORD) == "upshost\n"
 
 
+def data_disk_of(instance: Any) -> str:
+    """The guest's name for a disk of 1 GiB, if it has one."""
+    return ssh(instance, USER, "awk '$3 == 1048576 { print $4 }' /proc/partitions", password=PASSWORD).strip()
+
+
 def test_a_data_disk_comes_and_goes_under_the_running_guest(
     sms: ServiceManagementService, instance: Any
 ) -> None:
@@ -185,8 +199,7 @@ def test_a_data_disk_comes_and_goes_under_the_running_guest(
         return ssh(instance, USER, command, password=PASSWORD)
 
     def disk() -> str:
-        """The guest's name for a disk of 1 GiB, if it has one."""
-        return run("awk '$3 == 1048576 { print $4 }' /proc/partitions").strip()
+        return data_disk_of(instance)
 
     assert disk() == ""
     wait_until_done(sms, sms.add_data_disk("ups", "ups", "ups", 2, logical_disk_size_in_gb=1))
@@ -215,14 +228,19 @@ def web(*more: ConfigurationSetInputEndpoint) -> ConfigurationSet:
     return network
 
 
-def add_second_machine(sms: ServiceManagementService) -> None:
+def add_second_machine(sms: ServiceManagementService, thumbprint: str) -> None:
+    """One whose user may also log in with the key of a service certificate."""
+    linux = LinuxConfigurationSet("downshost", USER, PASSWORD, False)
+    key = PublicKey(thumbprint, f"/home/{USER}/.ssh/authorized_keys")
+    linux.ssh = SSH()
+    linux.ssh.public_keys.public_keys.append(key)
     image = next(image for image in sms.list_os_images() if image.category == "Public")
     vhds = sms.get_storage_account_properties("downs").storage_service_properties.endpoints[0]
     result = sms.add_role(
         "ups",
         "ups",
         "ups2",
-        LinuxConfigurationSet("downshost", USER, PASSWORD, False),
+        linux,
         OSVirtualHardDisk(image.name, f"{vhds}vhds/ups2.vhd"),
         network_config=web(ConfigurationSetInputEndpoint("ssh2", "tcp", "2022", "22")),
         role_size="ExtraSmall",
@@ -250,17 +268,50 @@ def answers(place: Any) -> set[str]:
     return set(filter(None, (ask() for _ in range(4))))
 
 
+def add_service_certificate(sms: ServiceManagementService, directory: Path) -> tuple[str, paramiko.PKey]:
+    """Add a certificate as a PFX file; returns its thumbprint and its key."""
+    pem = directory / "service.pem"
+    made = pki.create_management_certificate(pem, directory / "service.cer", common_name="service")
+    key = load_pem_private_key(pem.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    secret = BestAvailableEncryption(b"pfx-Passw0rd")
+    pfx = serialize_key_and_certificates(b"", key, x509.load_der_x509_certificate(made.der), None, secret)
+    result = sms.add_service_certificate("ups", base64.b64encode(pfx).decode(), "pfx", "pfx-Passw0rd")
+    wait_until_done(sms, result)
+    return made.thumbprint, paramiko.RSAKey(key=key)
+
+
+def carry_a_data_disk(sms: ServiceManagementService, first: Any, second: Any) -> None:
+    """Write to a data disk in one machine, and read it in another."""
+    wait_until_done(sms, sms.add_data_disk("ups", "ups", "ups", 0, logical_disk_size_in_gb=1))
+    eventually(lambda: data_disk_of(first) != "")
+    write = f"echo carried | sudo -n dd of=/dev/{data_disk_of(first)} conv=fsync 2>/dev/null"
+    ssh(first, USER, write, password=PASSWORD)
+    name = sms.get_data_disk("ups", "ups", "ups", 0).disk_name
+    wait_until_done(sms, sms.delete_data_disk("ups", "ups", "ups", 0))
+    wait_until_done(sms, sms.add_data_disk("ups", "ups", "ups2", 0, disk_name=name))
+    eventually(lambda: data_disk_of(second) != "")
+    read = f"sudo -n head -c 7 /dev/{data_disk_of(second)}"
+    assert ssh(second, USER, read, password=PASSWORD) == "carried"
+    wait_until_done(sms, sms.delete_data_disk("ups", "ups", "ups2", 0, delete_vhd=True))
+    eventually(lambda: name not in [one.name for one in sms.list_disks()])
+
+
 def test_machines_of_a_deployment_share_a_network_and_an_endpoint(
-    cloud: RunningCloud, sms: ServiceManagementService, instance: Any
+    cloud: RunningCloud, sms: ServiceManagementService, instance: Any, tmp_path: Path
 ) -> None:
     """They reach each other by name; the endpoint's connections go to those that take some, also while the cloud
-    is down; and both ask the deployment's DNS server."""
+    is down; and both ask the deployment's DNS server. One takes the key of a service certificate, and a data disk
+    that the other has written to."""
     own = web(ConfigurationSetInputEndpoint("ssh", "tcp", "22", "22"))
     wait_until_done(sms, sms.update_role("ups", "ups", "ups", network_config=own))
-    add_second_machine(sms)
+    thumbprint, key = add_service_certificate(sms, tmp_path)
+    add_second_machine(sms, thumbprint)
     first = wait_until_ready(sms, "ups", "ups")
     eventually(lambda: second_machine(sms).instance_status == "ReadyRole", BOOT_TIME)
     second = second_machine(sms)
+    assert ssh(second, USER, "hostname", pkey=key) == "downshost\n"
+    carry_a_data_disk(sms, first, second)
     addresses = first.ip_address, second.ip_address
     assert addresses[0].startswith("10.")
     assert addresses[0].rpartition(".")[0] == addresses[1].rpartition(".")[0]
