@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from certificates import Client, make_client
-from reddog import wire
+from reddog import _pfx, wire
 from services import bodies
 from services.world import OTHER, World
 
@@ -74,6 +75,25 @@ def test_what_is_no_certificate_is_refused(place: World, client: Client) -> None
     good = certificate_file(client.certificate.der)
     place.refuses("ResourceNotFound", "Add Service Certificate", good, service="none")
     place.refuses("ResourceNotFound", "Add Service Certificate", good, **SERVICE, subscription=OTHER)
+
+
+@pytest.mark.parametrize("limit", ["CPU_SECONDS", "PATIENCE"])
+def test_a_file_whose_password_takes_ages_to_hash_holds_nobody_up(
+    place: World, client: Client, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    if limit == "PATIENCE":
+        monkeypatch.setattr(_pfx, limit, 0.5)
+    whole = pfx(client, "secret")
+    assert (whole[:2], whole[-67:-65], whole[-4:]) == (b"\x30\x82", b"\x30\x41", b"\x02\x02\x08\x00")
+    length = (len(whole) - 4 + 2).to_bytes(2)
+    ages = b"\x02\x04\x7f\xff\xff\xff"  # 2^31 - 1 rounds
+    slow = b"\x30\x82" + length + whole[4:-67] + b"\x30\x43" + whole[-65:-4] + ages
+    body = certificate_file(slow, "pfx", "secret")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(place.refuses, "BadRequest", "Add Service Certificate", body, **SERVICE)
+        place.call("List Service Certificates", **SERVICE)
+        assert not asked.done(), "others are answered meanwhile"
+        assert "cannot be read" in asked.result(60)
 
 
 def test_a_deleted_certificate_is_gone_and_goes_with_its_service(place: World, client: Client) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.serialization import pkcs12
 
+from reddog._pfx import read_certificate
 from reddog.engine import Engine, Reader, Resource, Tx
 from reddog.services import _rules
 from reddog.services._call import Call, Handler, Reply
@@ -139,10 +139,10 @@ def _load(data: str, form: str, password: str) -> x509.Certificate:
 
 
 def _from_pfx(raw: bytes, password: str) -> x509.Certificate:
-    _, certificate, _ = pkcs12.load_key_and_certificates(raw, password.encode() or None)
-    if certificate is None:
+    found = read_certificate(raw, password)
+    if found is None:
         raise errors.INVALID_CERTIFICATE(detail="the PFX file holds none")
-    return certificate
+    return x509.load_der_x509_certificate(found)
 
 
 def _from_cer(raw: bytes) -> x509.Certificate:
