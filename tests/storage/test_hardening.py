@@ -31,7 +31,7 @@ from lxml import etree
 
 import signing
 from reddog import vhd
-from reddog.storage import BlobAddress, BlobUrlError, Storage, StorageError
+from reddog.storage import BlobAddress, BlobUrlError, NoSpace, Storage, StorageError
 from reddog.storage.blobs import _blobs, _copies
 
 MEBIBYTE = 1 << 20
@@ -423,3 +423,25 @@ def put_signed(server, kind: str, path: str, body: bytes) -> int:
     headers = {"x-ms-date": signing.now(), "x-ms-version": "2021-12-02", "content-length": str(len(body))}
     headers["authorization"] = signing.shared_key(server.keys[0], "PUT", f"/acct{target}", query, headers)
     return signing.ask(server.ports[kind], "PUT", f"{target}?{query}", headers, body)[0]
+
+
+def test_a_page_blob_is_cut_off_when_its_new_size_is_on_the_disk(server, container, monkeypatch):
+    page = container.get_blob_client("page")
+    page.create_page_blob(2048)
+    page.upload_page(b"1" * 2048, 0, 2048)
+
+    def full(self: object, blob: object) -> None:
+        raise NoSpace
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(server.storage.find("acct").index), "put_blob", full)
+        with pytest.raises(HttpResponseError):
+            page.resize_blob(512)
+    assert page.download_blob().readall() == b"1" * 2048
+    page.resize_blob(512)
+    (file,) = server.files()
+    assert file.stat().st_size == 512
+    with file.open("ab") as longer:  # as when the process is killed before it has cut the file
+        longer.write(b"1" * 1536)
+    page.resize_blob(2048)
+    assert page.download_blob().readall() == b"1" * 512 + bytes(1536)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -239,26 +240,34 @@ async def set_properties(request: BlobRequest) -> web.StreamResponse:
         check_change(request, blob)
         if action:
             blob.sequence = next_sequence(blob, action, number)
-        if size >= 0:  # after all that can be refused: what a file loses does not come back
+        if size >= 0:
             resize(request, blob, size)
         if headers or (size < 0 and not action):
             blob.headers = headers
 
-    blob = await changed(request, edit)
+    blob = await changed(request, edit, after=lambda blob: cut(request, blob) if size >= 0 else None)
     extra = {"x-ms-blob-sequence-number": str(blob.sequence)} if blob.type == "PageBlob" else {}
     return empty(200, {**tags(blob), **extra})
 
 
 def resize(request: BlobRequest, blob: Blob, size: int) -> None:
-    """Grow or cut a page blob."""
+    """Make a page blob larger, or smaller: then its file is to be `cut` once the change is on the disk."""
     if blob.type != "PageBlob" or size % 512 or size > LARGEST_PAGE_BLOB:
         raise bad_header("x-ms-blob-content-length", str(size))
     path = request.account.path(blob.segments[0][0])
-    with disk_errors(), path.open("r+b") as file:
-        file.truncate(size)
-    sync_file(path)
+    if size > blob.size:
+        with disk_errors(), path.open("r+b") as file:
+            file.truncate(blob.size)  # a killed process may have left it longer
+            file.truncate(size)
+        sync_file(path)
     blob.size = size
     blob.segments[0][2] = size
+
+
+def cut(request: BlobRequest, blob: Blob) -> None:
+    """Take off a page blob's file what the blob does not have any more."""
+    with suppress(FileNotFoundError):  # it was deleted meanwhile
+        os.truncate(request.account.path(blob.segments[0][0]), blob.size)
 
 
 def next_sequence(blob: Blob, action: str, number: int) -> int:
@@ -400,11 +409,12 @@ async def changed(
     touch: bool = True,
     snapshots: bool = False,
     before: Callable[[Blob], Callable[[], None] | None] | None = None,
+    after: Callable[[Blob], None] | None = None,
 ) -> Blob:
     """Change the blob that a request names; a snapshot can only be changed with `snapshots`.
 
     `before` is what takes long: it is done while others use the account, and what it returns, which has it on the
-    disk, at the same time as the change.
+    disk, at the same time as the change. `after` is done once the change is on the disk.
     """
     if request.snapshot and not snapshots:
         raise StorageError("InvalidQueryParameterValue", 400, "A snapshot cannot be changed.")
@@ -419,11 +429,14 @@ async def changed(
                 finish = before(blob)
                 flush = account.flushes.submit(finish) if finish is not None else None
             try:
-                return account.change(
+                found = account.change(
                     request.container, request.blob, edit, touch=touch, snapshot=request.snapshot
                 )
             finally:
                 if flush is not None:
                     flush.result()
+            if after is not None:
+                after(found)
+            return found
 
     return await asyncio.to_thread(work)
