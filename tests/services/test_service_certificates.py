@@ -64,8 +64,10 @@ def test_a_certificate_is_taken_in_every_form_and_only_its_public_part_is_told(
 
 def test_what_is_no_certificate_is_refused(place: World, client: Client) -> None:
     locked = pfx(client, "right")
+    from_the_future = client.certificate.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x1f", 1)
     for code, body in (
         ("BadRequest", certificate_file(b"rubbish")),
+        ("BadRequest", certificate_file(from_the_future)),
         ("BadRequest", certificate_file(locked, "pfx", "wrong")),
         ("BadRequest", certificate_file(client.certificate.der, "pfx")),
         ("InvalidXmlRequest", certificate_file(client.certificate.der, "jks")),

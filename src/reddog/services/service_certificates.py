@@ -133,7 +133,7 @@ def _load(data: str, form: str, password: str) -> x509.Certificate:
         raise errors.INVALID_ELEMENT(element="Data", expected="base64") from None
     try:
         return _from_pfx(raw, password) if form.lower() == "pfx" else _from_cer(raw)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         detail = "it cannot be read; check the format and the password"
         raise errors.INVALID_CERTIFICATE(detail=detail) from None
 
