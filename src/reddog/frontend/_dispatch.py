@@ -32,7 +32,7 @@ LOCK_PATIENCE = 10.0  # seconds to wait for another operation's end before a cha
 LOCK_POLLS = (0.02, 0.5)  # seconds between two looks at a lock, at first and in the end
 WORKERS = 32
 XML = "application/xml; charset=utf-8"
-MOST_KEPT = 8 << 20  # bytes of answers
+MOST_KEPT = 32 << 20  # bytes of answers: those to ten thousand cloud services
 KEPT_OVERHEAD = 1000  # bytes, about, of an answer besides its body
 LIST_SUBSCRIPTIONS = "subscriptions"  # the only path that is no subscription's
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
