@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reddog.packages import Package, PackageError, _read, build
+from reddog.packages import Package, PackageError, _read, build, parse_definition
 from service_packages import FILES, csdef, make_package, old_package, role_xml, zipped
 
 
@@ -131,6 +131,21 @@ def test_a_spoiled_package_is_refused(what: str, tmp_path: Path) -> None:
     path.write_bytes(zipped(files))
     with pytest.raises(PackageError, match=message), Package(path) as package:
         content(package, "Web", tmp_path / "tar")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "iso-8859-1"])
+def test_a_definition_may_have_any_encoding(tmp_path: Path, encoding: str) -> None:
+    """Also one that says utf-16 and is utf-8 with a mark, as .NET programs write it."""
+    said = "utf-16" if encoding == "utf-8-sig" else encoding
+    text = f'<?xml version="1.0" encoding="{said}"?>' + csdef(role_xml("Role"))
+    with zipfile.ZipFile(make_package(tmp_path)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    (name,) = [name for name, data in files.items() if b"<ServiceDefinition" in data]
+    files[name] = text.encode(encoding)
+    path = tmp_path / "other.cspkg"
+    path.write_bytes(zipped(files))
+    with Package(path) as package:
+        assert parse_definition(package.definition_xml.encode()) == package.definition
 
 
 def test_what_is_no_package_is_refused(tmp_path: Path) -> None:

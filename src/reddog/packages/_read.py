@@ -143,7 +143,8 @@ class Package:
 
     def _define(self, data: bytes) -> None:
         self.definition = parse_definition(data)
-        self.definition_xml = data.decode("utf-8-sig")
+        root = _xml.parse(data, "The service definition", "ServiceDefinition")
+        self.definition_xml = etree.tostring(root, encoding="unicode")  # whatever its encoding was
 
     def _older_definition(self, outer: _Archive) -> bytes:
         for info in outer.files:
