@@ -396,8 +396,8 @@ def test_a_locked_deployment_refuses_other_changes_until_it_is_free(place: World
     start = place.driver.start
     place.driver.start = lambda spec: (gate.wait(10), start(spec))[1]  # type: ignore[method-assign]
     id = place.begin(CREATE, bodies.deployment(), service="svc")
-    place.eventually(lambda: get(place).locked)
-    assert get(place).status == "Deploying"
+    place.eventually(lambda: get(place).status == "Deploying")
+    assert get(place).locked
     for operation, body, params in (
         ("Delete Deployment by name", None, DEPLOYMENT),
         ("Delete Cloud Service and its media", None, {"service": "svc"}),

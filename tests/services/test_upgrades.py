@@ -338,8 +338,8 @@ def test_a_deployment_under_change_refuses_others(running: World) -> None:
     start = running.driver.start
     running.driver.start = lambda spec: release.wait(20) and start(spec)  # type: ignore[method-assign]
     id = running.begin(CHANGE, bodies.change(colored("red", 4)), **DEP)
-    running.eventually(lambda: get(running).locked)
-    assert get(running).status == "RunningTransitioning"
+    running.eventually(lambda: get(running).status == "RunningTransitioning")
+    assert get(running).locked
     for name, body, params in (
         (CHANGE, bodies.change(colored("blue")), DEP),
         ("Reboot Role Instance by name", None, {**DEP, "instance": "Web_IN_0"}),
