@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 
 import pytest
 
+from reddog.storage._errors import AccountNotFound
 from storage_load import KEY, Caller, held
 
 MESSAGE = b"<QueueMessage><MessageText>a</MessageText></QueueMessage>"
@@ -75,3 +77,22 @@ def test_accounts_that_go_while_they_are_used_break_nothing(server, caplog):
     while held(server.root):
         assert time.monotonic() < until, held(server.root)
         time.sleep(0.05)
+
+
+def test_an_account_waits_with_its_going_until_its_index_is_open(server, monkeypatch):
+    server.storage.ensure_account("acct", KEY, KEY)
+    index = server.storage.find("acct").index
+    connect, removal = sqlite3.connect, threading.Thread(target=server.storage.remove_account, args=("acct",))
+
+    def slowly(*args, **options):
+        removal.start()
+        removal.join(0.3)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(sqlite3, "connect", slowly)
+    with index.transaction(), index.transaction():  # the second opens a connection of its own
+        assert index.properties("blob") is None
+    removal.join(30)
+    with pytest.raises(AccountNotFound), index.transaction():
+        pass
+    assert not held(server.root)

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reddog.storage._errors import AccountNotFound, NoSpace
@@ -52,6 +52,7 @@ class Transactions:
         self._account = account
         self._closed = False
         self._turn = threading.Lock()
+        self._opening = threading.Lock()
         self._count = threading.Lock()
         self._waiting = 0
         self._batch: _Batch | None = None
@@ -61,30 +62,28 @@ class Transactions:
 
     def close(self) -> None:
         """Commit what is not yet, and close the file. May be called again."""
-        with self._turn:
+        with self._turn, self._opening:
             if not self._closed:
                 self._closed = True
                 self._commit()
                 self._writer.close()
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """One consistent look at what is committed."""
-        try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._opened()
+        """One consistent look at what is committed.
+
+        :raises AccountNotFound: the account was removed meanwhile.
+        """
+        connection = self._reader()
         connection.execute("BEGIN")
         try:
             yield connection
         finally:
             connection.execute("ROLLBACK")
+            self._idle.append(connection)
             if self._closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
+                self._close_idle()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -115,14 +114,27 @@ class Transactions:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=LONGEST_WAIT
         )
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
-    def _opened(self) -> sqlite3.Connection:
-        if self._closed:
-            raise AccountNotFound(self._account)
-        return self._connect()
+    def _reader(self) -> sqlite3.Connection:
+        """A connection that nobody uses, or a new one: never one to files that come where this account's were."""
+        with suppress(IndexError):
+            return self._idle.pop()
+        with self._opening:
+            if self._closed:
+                raise AccountNotFound(self._account)
+            return self._connect()
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _begin(self) -> _Batch:
         if self._closed:
