@@ -90,11 +90,9 @@ class Scanner:
             source.add_texts(run)
             source.add("    value.__dict__ = values", "    return value")
         else:
-            source.names |= {"read": self._reader(cls)}
-            source.add(
-                f"    value, end = read(text, {len(head)})",
-                f"    return value if end + {len(close)} == len(text) and text.endswith(close) else None",
-            )
+            source.add(f"    position = {len(head)}")
+            self._add_members(source, cls)
+            source.add("    return value if text[position:] == close else None")
         return source.compiled(cls)
 
     def _other_root(self, cls: type[Any]) -> Document:
@@ -111,9 +109,15 @@ class Scanner:
         return read
 
     def _make_reader(self, cls: type[Any]) -> Reader:
-        constants, factories = self._defaults(cls)
         source = _Source(self._conversions)
         source.add("def made(text, position):")
+        self._add_members(source, cls)
+        source.add("    return value, position")
+        return source.compiled(cls)
+
+    def _add_members(self, source: _Source, cls: type[Any]) -> None:
+        """Make the object, from what stands at `position`."""
+        constants, factories = self._defaults(cls)
         source.begin(cls, constants)
         for run in _runs(members(cls)):
             if isinstance(run, list):
@@ -124,8 +128,7 @@ class Scanner:
                 self._add_special(source, *run)
         for name, factory in factories:
             source.add(f"    if {name!r} not in values: values[{name!r}] = {source.name(factory)}()")
-        source.add("    value.__dict__ = values", "    return value, position")
-        return source.compiled(cls)
+        source.add("    value.__dict__ = values")
 
     def _add_special(self, source: _Source, name: str, member: Member) -> None:
         listed = _special(member)
@@ -153,6 +156,7 @@ class Scanner:
             self._add_flat_item(source, member, cls, indent)
         else:
             self._add_item(source, member, inner, indent)
+        self._add_empty_item(source, member, cls, indent)
         source.add(f"{indent}else:", f"{indent}    found = {other}(text, position)")
         if member.kind == "elements":
             source.add(f"{indent}    if found is None: break", f"{indent}    item, position = found")
@@ -183,6 +187,16 @@ class Scanner:
             f"{indent}if not text.startswith({closing!r}, position): raise otherwise",
             f"{indent}position += {len(closing)}",
         )
+
+    def _add_empty_item(self, source: _Source, member: Member, cls: type[Any], indent: str) -> None:
+        constants, factories = self._defaults(cls)
+        empty = f"<{member.tag}/>"
+        source.add(f"{indent}elif text.startswith({empty!r}, position):")
+        indent += "    "
+        source.add(f"{indent}position += {len(empty)}")
+        source.begin(cls, constants, indent, "inner", "item")
+        source.add(*(f"{indent}inner[{name!r}] = {source.name(factory)}()" for name, factory in factories))
+        source.add(f"{indent}item.__dict__ = inner")
 
     def _is_flat(self, cls: type[Any]) -> bool:
         """Whether all elements of a type hold text."""
