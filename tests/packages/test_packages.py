@@ -207,6 +207,16 @@ def test_compression_that_cannot_be_read_in_pieces_is_refused(tmp_path: Path) ->
             Package(path)
 
 
+def test_a_directory_with_a_wrong_place_is_damage(tmp_path: Path) -> None:
+    path = make_package(tmp_path)
+    data = bytearray(path.read_bytes())
+    place = data.rindex(b"PK\x05\x06") + 16  # where the directory's place is written
+    data[place : place + 4] = len(data).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(PackageError, match="damaged"):
+        Package(path)
+
+
 def test_content_that_roles_share_counts_for_each_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,8 @@ class _Archive:
     def __init__(self, source: Path | IO[bytes]) -> None:
         self.zip = zipfile.ZipFile(source)
         self.files = [info for info in self.zip.infolist() if not info.is_dir()]
+        if any(info.header_offset < 0 for info in self.files):
+            raise zipfile.BadZipFile("A file begins before the archive")
         if len(self.files) > MOST_FILES:
             raise PackageError(f"It holds more than {MOST_FILES} files.", "Make it smaller.")
         if sum(info.file_size for info in self.files) > LARGEST:
