@@ -137,10 +137,21 @@ def test_a_definition_that_cannot_be_is_refused(definition: str, message: str) -
     assert caught.value.remedy
 
 
+def in_subnet(*roles: str) -> str:
+    """A configuration's network in which roles have a subnet."""
+    inside = "".join(
+        f'<InstanceAddress roleName="{role}"><Subnets><Subnet name="a" /></Subnets></InstanceAddress>'
+        for role in roles
+    )
+    return f"<NetworkConfiguration><AddressAssignments>{inside}</AddressAssignments></NetworkConfiguration>"
+
+
 def test_everything_that_a_configuration_says_is_read() -> None:
     network = (
         '<NetworkConfiguration><VirtualNetworkSite name="net" /><AddressAssignments><ReservedIPs>'
-        '<ReservedIP name="kept" /></ReservedIPs></AddressAssignments></NetworkConfiguration>'
+        '<ReservedIP name="kept" /></ReservedIPs><InstanceAddress roleName="web"><Subnets><Subnet name="a" />'
+        '<Subnet name="b" /></Subnets></InstanceAddress></AddressAssignments><Dns><DnsServers>'
+        '<DnsServer name="own" IPAddress="10.0.0.9" /></DnsServers></Dns></NetworkConfiguration>'
     )
     mark = "ab" * 20
     found = parse_configuration("\ufeff" + cscfg({"Web": 3}, {"Color": "a &amp; b"}, network, {"tls": mark}))
@@ -153,6 +164,7 @@ def test_everything_that_a_configuration_says_is_read() -> None:
         {"tls": mark.upper()},
     )
     assert (found.reserved_ip, found.virtual_network) == ("kept", "net")
+    assert (role.subnets, found.dns_servers) == (("a", "b"), (("own", "10.0.0.9"),))
 
 
 @pytest.mark.parametrize(
@@ -166,6 +178,9 @@ def test_everything_that_a_configuration_says_is_read() -> None:
         (cscfg(certificates={"a": "12"}), "no thumbprint"),
         (cscfg().replace("<Instances", "<Other"), "no Instances"),
         (cscfg({"Web": 1, "web": 1}), "two roles"),
+        (cscfg(inside=in_subnet("Web")), "no VirtualNetworkSite"),
+        (cscfg(inside=in_subnet("Else")), "names the role else"),
+        (cscfg(inside=in_subnet("Web", "web")), "two InstanceAddress"),
         (cscfg(settings={"A": "b"}).replace("value", "valve"), "has no value"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from lxml import etree
 
@@ -20,17 +21,22 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 @dataclass(frozen=True)
 class RoleConfiguration:
-    """A role's instance count, the values of its settings, and the thumbprints of its certificates by name."""
+    """A role's instance count, the values of its settings, the thumbprints of its certificates by name, its subnets."""
 
     name: str
     instances: int
     settings: Mapping[str, str]
     certificates: Mapping[str, str]
+    subnets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class ServiceConfiguration:
-    """A configuration. os_version: `*` for the newest. reserved_ip, virtual_network: the names it asks for."""
+    """A configuration.
+
+    os_version: `*` for the newest. reserved_ip, virtual_network: the names it asks for. dns_servers: names and
+    addresses.
+    """
 
     service_name: str
     roles: tuple[RoleConfiguration, ...]
@@ -38,6 +44,7 @@ class ServiceConfiguration:
     os_version: str = "*"
     reserved_ip: str | None = None
     virtual_network: str | None = None
+    dns_servers: tuple[tuple[str, str], ...] = ()
 
     def role(self, name: str) -> RoleConfiguration | None:
         """The configuration of a role, the case of whose name does not matter."""
@@ -52,11 +59,19 @@ def parse_configuration(text: str) -> ServiceConfiguration:
     root = _parse(text)
     network = child(root, "NetworkConfiguration")
     site = child(network, "VirtualNetworkSite")
+    subnets = _subnets(network)
     reserved = child(network, "AddressAssignments", "ReservedIPs", "ReservedIP")
-    roles = tuple(_role(node) for node in children(root, "Role"))
+    roles = tuple(_role(node, subnets) for node in children(root, "Role"))
     names = [role.name.lower() for role in roles]
     if len(set(names)) != len(names):
         raise PackageError(f"{_WHAT} has two roles of the same name.", "Remove one.")
+    for name in subnets:
+        if name not in names:
+            raise PackageError(
+                f"{_WHAT}: InstanceAddress names the role {name}, which it has not.", "Correct it."
+            )
+    if subnets and site is None:
+        raise PackageError(f"{_WHAT} has an InstanceAddress and no VirtualNetworkSite.", "Add the site.")
     return ServiceConfiguration(
         service_name=root.get("serviceName") or "",
         roles=roles,
@@ -64,6 +79,7 @@ def parse_configuration(text: str) -> ServiceConfiguration:
         os_version=root.get("osVersion") or "*",
         reserved_ip=attribute(reserved, "name", _WHAT) if reserved is not None else None,
         virtual_network=attribute(site, "name", _WHAT) if site is not None else None,
+        dns_servers=tuple(map(_dns_server, children(network, "Dns", "DnsServers", "DnsServer"))),
     )
 
 
@@ -102,7 +118,31 @@ def _parse(text: str) -> etree._Element:
     return parse(text.lstrip("\ufeff").encode("utf-8", "replace"), _WHAT, "ServiceConfiguration")
 
 
-def _role(node: etree._Element) -> RoleConfiguration:
+def _dns_server(node: etree._Element) -> tuple[str, str]:
+    name, address = attribute(node, "name", _WHAT), attribute(node, "IPAddress", _WHAT)
+    try:
+        return name, str(IPv4Address(address))
+    except ValueError:
+        raise PackageError(
+            f"{_WHAT}: the DNS server {name} has the address {address!r}.",
+            "Use an IPv4 address, such as 10.0.0.4.",
+        ) from None
+
+
+def _subnets(network: etree._Element | None) -> dict[str, tuple[str, ...]]:
+    """The subnets that roles ask for, by the role's name in lower case."""
+    found: dict[str, tuple[str, ...]] = {}
+    for one in children(network, "AddressAssignments", "InstanceAddress"):
+        role = attribute(one, "roleName", _WHAT)
+        if role.lower() in found:
+            raise PackageError(f"{_WHAT} has two InstanceAddress of the role {role}.", "Remove one.")
+        found[role.lower()] = tuple(
+            attribute(subnet, "name", _WHAT) for subnet in children(one, "Subnets", "Subnet")
+        )
+    return found
+
+
+def _role(node: etree._Element, subnets: Mapping[str, tuple[str, ...]]) -> RoleConfiguration:
     name = attribute(node, "name", _WHAT)
     where = f"{_WHAT}: the role {name}"
     instances = child(node, "Instances")
@@ -124,6 +164,7 @@ def _role(node: etree._Element) -> RoleConfiguration:
             attribute(one, "name", where): _thumbprint(one, where)
             for one in children(node, "Certificates", "Certificate")
         },
+        subnets.get(name.lower(), ()),
     )
 
 

@@ -304,7 +304,7 @@ class InstanceReconciler(Reconciler):
         deployment = found.deployment
         if not self._shares_ports or deployment is None:
             return None
-        return _private_networks.place(deployment, None, row.goal, name_of(row))
+        return _private_networks.place(deployment, found.site, row.goal, name_of(row))
 
     def _forwards(self, row: Resource, ctx: Context, found: _World) -> tuple[Forward, ...] | None:
         """The machine's endpoints on the deployment's address; None while another instance still has one of them.
@@ -384,6 +384,7 @@ class _World:
     def __init__(self, reader: Reader, row: Resource) -> None:
         deployment = reader.get("deployment", row.parent or "")
         self.deployment = deployment if deployment is not None and deployment.present else None
+        self.site = self.deployment and _private_networks.site_of(reader, self.deployment)
         self.address = _virtual_ips.address_of(reader, row.parent or "")
         self.instances = reader.list(KIND, parent=row.parent)
         self._all = reader.list(KIND, row.subscription)

@@ -25,7 +25,7 @@ from reddog.packages import (
     parse_configuration,
     parse_definition,
 )
-from reddog.services import _rules, reserved_ips, service_certificates, virtual_networks
+from reddog.services import _dns, _rules, reserved_ips, service_certificates, virtual_networks
 from reddog.services._media import MediaLinks
 from reddog.services._package_files import PackageFiles
 from reddog.services.operating_systems import newest_system
@@ -38,7 +38,7 @@ from reddog.storage import (
     ContainerNotFound,
     NoSpace,
 )
-from reddog.wire import errors
+from reddog.wire import Dns, DnsServer, DnsServers, errors, only
 
 LARGEST_PACKAGE = 600 << 20  # bytes, as on Azure
 FIRST_DYNAMIC_PORT = 20000  # of internal endpoints whose port is not fixed
@@ -63,6 +63,8 @@ class PackagePlan:
     upgrade_domains: int
     has_input: bool
     service_definition: str
+    virtual_network: str | None
+    dns: list[_dns.Server]
 
     def as_goal(self, label: str, text: str) -> dict[str, Any]:
         """What a deployment's goal keeps of it."""
@@ -76,6 +78,7 @@ class PackagePlan:
             "os_version": os_version(self.configuration),
             "service_definition": self.service_definition,
             "has_input": self.has_input,
+            "dns": self.dns,
         }
 
 
@@ -163,6 +166,7 @@ class PackagePlanner:
         except PackageError as error:
             raise errors.INVALID_CONFIGURATION(detail=error.message, remedy=error.remedy) from None
         self._read(lambda reader: _check_references(reader, service, found))
+        site = self._read(lambda reader: virtual_networks.site_for(reader, service, found.virtual_network))
         _check_ports(definition, found)
         return PackagePlan(
             package=package,
@@ -173,6 +177,8 @@ class PackagePlanner:
             upgrade_domains=definition.upgrade_domain_count,
             has_input=any(one.kind != "Internal" for role in definition.roles for one in role.endpoints),
             service_definition=definition.name,
+            virtual_network=None if site is None else site.goal["name"],
+            dns=_dns_servers(found),
         )
 
 
@@ -199,7 +205,7 @@ def keeps_local_data(old: Plan, new: Plan) -> bool:
 
 
 def _essence(plan: Plan) -> Plan:
-    return {key: value for key, value in plan.items() if key not in ("revision", "count")}
+    return {key: value for key, value in plan.items() if key not in ("revision", "count", "subnets")}
 
 
 def _of(configuration: ServiceConfiguration, role: RoleDefinition) -> RoleConfiguration:
@@ -227,6 +233,7 @@ def _role_plan(role: RoleDefinition, configuration: RoleConfiguration, package: 
         "cores": size.cores,
         "memory_mb": size.memory_in_mb,
         "settings": dict(configuration.settings),
+        "subnets": list(configuration.subnets),
         "endpoints": [_endpoint_plan(place, one) for place, one in enumerate(role.endpoints)],
         "local_storage": [asdict(one) for one in role.local_storage],
         "environment": [asdict(one) for one in role.environment],
@@ -278,9 +285,6 @@ def _needs_windows(role: RoleDefinition) -> str | None:
 
 def _check_references(reader: Reader, service: Resource, configuration: ServiceConfiguration) -> None:
     """Refuse what the configuration names and the subscription does not have."""
-    if configuration.virtual_network is not None:
-        virtual_networks.require(reader, service.subscription, configuration.virtual_network)
-        raise errors.NOT_SUPPORTED(operation="Create Deployment in a virtual network")
     for role in configuration.roles:
         for thumbprint in role.certificates.values():
             key = service_certificates.key_of(service.key, thumbprint)
@@ -292,6 +296,11 @@ def _check_references(reader: Reader, service: Resource, configuration: ServiceC
         key = reserved_ips.key_of(service.subscription, configuration.reserved_ip)
         missing = errors.RESERVED_IP_NOT_FOUND(name=configuration.reserved_ip)
         _rules.owned(reader, reserved_ips.KIND, key, service.subscription, missing)
+
+
+def _dns_servers(configuration: ServiceConfiguration) -> list[_dns.Server]:
+    servers = [only(DnsServer, name=name, address=address) for name, address in configuration.dns_servers]
+    return _dns.goals_of(only(Dns, dns_servers=DnsServers(servers)))
 
 
 def _check_ports(definition: ServiceDefinition, configuration: ServiceConfiguration) -> None:

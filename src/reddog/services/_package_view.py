@@ -72,6 +72,7 @@ class PackageView:
             private_id=goal["private_id"],
             status=status,
             label=current["label"],
+            virtual_network_name=goal["virtual_network"],
             url=f"http://{address}/",
             configuration=current["configuration"],
             role_instance_list=RoleInstanceList(
@@ -192,7 +193,7 @@ def _role(name: str, current: Mapping[str, Any]) -> Role:
     network = only(
         ConfigurationSet,
         configuration_set_type="NetworkConfiguration",
-        subnet_names=[],
+        subnet_names=current["roles"][name].get("subnets", []),
     )
     return only(
         Role,

@@ -19,11 +19,12 @@ _SIZES = range(8, 30)  # lengths of prefixes
 
 
 def allocate(
-    tx: Tx, deployment_key: str, subnet_name: str | None = None, address: str | None = None
+    tx: Tx, deployment_key: str, subnet_names: Sequence[str] = (), address: str | None = None
 ) -> dict[str, str]:
     """An address in a deployment's network, and its subnet; who takes it keeps it until it is deleted.
 
-    subnet_name, address: those asked for, which only a virtual network can give.
+    subnet_names, address: those asked for, which only a virtual network can give; the first subnet with a free address
+    is taken.
 
     :raises ServiceError: BadRequest; there is no such subnet, or the address is not free there, or none is left.
     """
@@ -31,18 +32,20 @@ def allocate(
     assert deployment is not None
     site = site_of(tx, deployment)
     if site is None:
-        if subnet_name or address:
+        if subnet_names or address:
             raise errors.NOT_IN_A_VIRTUAL_NETWORK(deployment=deployment.goal["name"])
-        subnet, used = _own_subnet(deployment), used_in(tx, [deployment])
+        subnets, used = [_own_subnet(deployment)], used_in(tx, [deployment])
     else:
-        subnet = _subnet(site, subnet_name, address)
+        subnets = [_subnet(site, name, address) for name in subnet_names or (None,)]
         used = used_in(tx, virtual_networks.users_of(tx, site))
-    if address is not None and not is_free(subnet, address, used):
-        raise errors.ADDRESS_NOT_FREE(address=address, subnet=subnet)
-    chosen = address or next(free_addresses(subnet, used), None)
-    if chosen is None:
-        raise errors.TOO_MANY_INSTANCES(limit=subnet.num_addresses - _RESERVED - 1)
-    return {"address": chosen, "subnet": str(subnet)}
+    if address is not None:
+        if not is_free(subnets[0], address, used):
+            raise errors.ADDRESS_NOT_FREE(address=address, subnet=subnets[0])
+        return {"address": address, "subnet": str(subnets[0])}
+    for subnet in subnets:
+        for free in free_addresses(subnet, used):
+            return {"address": free, "subnet": str(subnet)}
+    raise errors.TOO_MANY_INSTANCES(limit=sum(subnet.num_addresses - _RESERVED - 1 for subnet in subnets))
 
 
 def site_of(reader: Reader, deployment: Resource) -> Resource | None:
@@ -101,13 +104,14 @@ def domain_of(deployment: Resource) -> str:
     return f"{deployment.goal['service']}.d1.internal.cloudapp.net"
 
 
-def changed(tx: Tx, deployment: Resource, **changes: Any) -> None:
+def changed(tx: Tx, deployment: Resource, **changes: Any) -> Resource:
     """Change what a deployment's address or network is; its machines follow, running or not."""
-    tx.set_goal("deployment", deployment.key, {**deployment.goal, **changes})
+    row = tx.set_goal("deployment", deployment.key, {**deployment.goal, **changes})
     for one in (one for kind in _KINDS for one in tx.list(kind, parent=deployment.key)):
         if one.present:
             moves = one.goal.get("moves", 0) + 1
             tx.set_goal(one.kind, one.key, {**one.goal, "moves": moves}, after=[deployment.ref])
+    return row
 
 
 def _own_subnet(deployment: Resource) -> IPv4Network:

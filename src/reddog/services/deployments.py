@@ -56,7 +56,8 @@ def insert_role(tx: Tx, plan: RolePlan, place: Place, deployment_key: str) -> Re
     """Add a planned role and its disks; the machine starts when the disks are there."""
     key = role_key(deployment_key, plan.name)
     after = insert_disks(tx, plan, place, key)
-    wanted = plan.goal["subnet_name"], plan.goal["static_address"]
+    subnets = [plan.goal["subnet_name"]] if plan.goal["subnet_name"] else []
+    address = _private_networks.allocate(tx, deployment_key, subnets, plan.goal["static_address"])
     provisioning = plan.provisioning and base64.b64encode(plan.provisioning).decode()
     return _rules.insert(
         tx,
@@ -64,7 +65,7 @@ def insert_role(tx: Tx, plan: RolePlan, place: Place, deployment_key: str) -> Re
         key,
         subscription=place.subscription,
         parent=deployment_key,
-        goal={**plan.goal, **_private_networks.allocate(tx, deployment_key, *wanted)},
+        goal={**plan.goal, **address},
         state={"provisioning": provisioning},
         taken=errors.ROLE_EXISTS(name=plan.name),
         after=after,
@@ -168,7 +169,9 @@ class Deployments:
         if slot is None:
             raise errors.INVALID_ELEMENT(element="DeploymentSlot", expected="Production or Staging")
         name = _rules.check_resource_name(body.name, "a deployment")
-        site = self._read(lambda reader: _site(reader, call, service))
+        site = self._read(
+            lambda reader: virtual_networks.site_for(reader, service, body.virtual_network_name)
+        )
         _rules.check_label(body.label)
         if not body.role_list:
             raise errors.MISSING_ELEMENT(element="Role", parent="RoleList")
@@ -181,7 +184,7 @@ class Deployments:
         def change(tx: Tx) -> None:
             tx.lock("hosted_service", require_service(tx, call).key)
             require_free(tx, service, name, slot)
-            _site(tx, call, service)
+            virtual_networks.site_for(tx, service, body.virtual_network_name)
             cores = sum(plan.goal["cores"] for plan in plans)
             self._quotas.check_cores(tx, call.subscription, cores)
             self._quotas.check(
@@ -270,17 +273,6 @@ class Deployments:
 
         _rules.accept(self._engine, call, change)
         return Reply()
-
-
-def _site(reader: Reader, call: Call, service: Resource) -> Resource | None:
-    """The virtual network site that a new deployment names, if it does."""
-    name, location = call.body.virtual_network_name, service.goal["location"]
-    if not name:
-        return None
-    site = virtual_networks.require(reader, call.subscription, name)
-    if site.goal["location"] and location and site.goal["location"] != location:
-        raise errors.VIRTUAL_NETWORK_ELSEWHERE(name=name, location=site.goal["location"], other=location)
-    return site
 
 
 def require_free(reader: Reader, service: Resource, name: str, slot: str) -> None:

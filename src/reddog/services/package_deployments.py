@@ -8,7 +8,15 @@ from itertools import count, islice
 from typing import Any
 
 from reddog.engine import Engine, Reader, Resource, Tx
-from reddog.services import _private_networks, _rules, _upgrade, _virtual_ips, deployments, reserved_ips
+from reddog.services import (
+    _private_networks,
+    _rules,
+    _upgrade,
+    _virtual_ips,
+    deployments,
+    reserved_ips,
+    virtual_networks,
+)
 from reddog.services._call import Call, Handler, Reply
 from reddog.services._instance_reconciler import KIND as INSTANCE
 from reddog.services._instance_reconciler import PACKAGE_KIND as PACKAGE
@@ -86,6 +94,8 @@ class PackageDeployments:
             tx.lock("hosted_service", deployments.require_service(tx, call).key)
             deployments.require_free(tx, service, name, slot)
             self._quotas.check_cores(tx, call.subscription, _cores(plan.roles))
+            virtual_networks.site_for(tx, service, plan.virtual_network)
+            self._check_dns(tx, call.subscription, len(plan.dns))
             reserved = plan.configuration.reserved_ip
             if reserved is not None:
                 reserved_ips.require_unused(tx, call.subscription, reserved)
@@ -96,8 +106,9 @@ class PackageDeployments:
                 "slot": slot,
                 "label": body.label,
                 "private_id": uuid.uuid4().hex,
-                "virtual_network": None,
+                "virtual_network": plan.virtual_network,
                 "reserved_ip": reserved,
+                "dns": plan.dns,
                 "extended_properties": body.extended_properties or {},
                 "revision": 1,
                 "running": running,
@@ -138,6 +149,7 @@ class PackageDeployments:
             package = tx.get(PACKAGE, current["package"])
             assert package is not None
             plan = self._planner.configure(service, package, body.configuration)
+            _require_same_network(row, plan)
             roles = {
                 name: found if old["package"] == package.key else _configured(old, found)
                 for name, found in plan.roles.items()
@@ -167,6 +179,7 @@ class PackageDeployments:
         def change(tx: Tx) -> Resource:
             row = tx.lock(deployments.KIND, require(tx, call).key)
             _refuse_during_manual(tx, row)
+            _require_same_network(row, plan)
             current = row.goal["current"]
             roles = _upgraded(current["roles"], plan.roles, only, force=bool(body.force))
             new = {**plan.as_goal(body.label, body.configuration), "roles": roles}
@@ -284,10 +297,17 @@ class PackageDeployments:
         )
         unused = _unused_packages(tx, row, goal)
         changed = tx.set_goal(deployments.KIND, row.key, goal)
+        servers = goal["current"].get("dns", [])
+        if servers != row.goal["current"].get("dns", []):
+            self._check_dns(tx, row.subscription, len(servers) - len(row.goal.get("dns", ())))
+            changed = _private_networks.changed(tx, changed, dns=servers)
         _fit_instances(tx, changed)
         for package in unused:
             tx.remove(PACKAGE, package.key)
         return changed
+
+    def _check_dns(self, reader: Reader, subscription: str, more: int) -> None:
+        self._quotas.check("dns_servers", virtual_networks.dns_servers_of(reader, subscription), more)
 
     def _accept(self, call: Call, change: Callable[[Tx], Resource]) -> Reply:
         self._look_at_instances(_rules.accept(self._engine, call, change))
@@ -333,12 +353,12 @@ def _fit_instances(tx: Tx, row: Resource) -> None:
         taken = {one.goal["index"] for one in here}
         free = (index for index in count() if index not in taken)
         for index in islice(free, max(0, plan["count"] - len(here))):
-            _add_instance(tx, row, name, index, plan["package"])
+            _add_instance(tx, row, name, index, plan)
 
 
-def _add_instance(tx: Tx, row: Resource, role: str, index: int, package: str) -> None:
+def _add_instance(tx: Tx, row: Resource, role: str, index: int, plan: Plan) -> None:
     goal = {
-        **_private_networks.allocate(tx, row.key),
+        **_private_networks.allocate(tx, row.key, plan.get("subnets", ())),
         "role": role,
         "index": index,
         "upgrade_domain": index % row.goal["current"]["upgrade_domains"],
@@ -356,7 +376,7 @@ def _add_instance(tx: Tx, row: Resource, role: str, index: int, package: str) ->
         parent=row.key,
         goal=goal,
         taken=errors.CONFLICTING_CHANGE(detail=key),
-        after=[(PACKAGE, package)],
+        after=[(PACKAGE, plan["package"])],
     )
 
 
@@ -416,6 +436,19 @@ def _check(body: Any) -> None:
     extensions = body.extension_configuration
     if extensions is not None and (extensions.all_roles or extensions.named_roles):
         raise errors.NOT_SUPPORTED(operation="ExtensionConfiguration of deployments")
+
+
+def _require_same_network(row: Resource, plan: PackagePlan) -> None:
+    """Refuse to move a deployment, or roles that it has, to another virtual network or subnet."""
+    here = row.goal["virtual_network"]
+    if here != plan.virtual_network:
+        raise errors.DEPLOYMENT_CANNOT_MOVE(
+            name=row.goal["name"], here=here or "none", there=plan.virtual_network or "none"
+        )
+    for name, role in row.goal["current"]["roles"].items():
+        here = ", ".join(role.get("subnets", ()))
+        if name in plan.roles and ", ".join(plan.roles[name]["subnets"]).lower() != here.lower():
+            raise errors.ROLE_CANNOT_MOVE(role=name, here=here or "none")
 
 
 def _mode(given: str | None) -> str:

@@ -46,6 +46,19 @@ def require(reader: Reader, subscription: str, name: str) -> Resource:
     return _rules.owned(reader, SITE, key_of(subscription, name), subscription, missing)
 
 
+def site_for(reader: Reader, service: Resource, name: str | None) -> Resource | None:
+    """The site that a new deployment of a hosted service names, if it does.
+
+    :raises ServiceError: BadRequest; there is none of that name, or it is in another location than the service.
+    """
+    if not name:
+        return None
+    site, location = require(reader, service.subscription, name), service.goal["location"]
+    if site.goal["location"] and location and site.goal["location"] != location:
+        raise errors.VIRTUAL_NETWORK_ELSEWHERE(name=name, location=site.goal["location"], other=location)
+    return site
+
+
 def users_of(reader: Reader, site: Resource) -> list[Resource]:
     """The deployments in a site, also those on their way out."""
     rows = reader.list("deployment", site.subscription)

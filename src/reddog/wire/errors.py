@@ -307,6 +307,14 @@ NOT_IN_A_VIRTUAL_NETWORK = _bad(
     "The deployment {deployment} is in no virtual network, so its roles cannot name a subnet or a static address. "
     "Create it with a VirtualNetworkName."
 )
+DEPLOYMENT_CANNOT_MOVE = _bad(
+    "The deployment '{name}' is in the virtual network {here}, the configuration names {there}. Keep the "
+    "VirtualNetworkSite, or delete the deployment and create it anew."
+)
+ROLE_CANNOT_MOVE = _bad(
+    "The instances of the role {role} are in the subnets {here}, the configuration names others. Keep the role's "
+    "InstanceAddress, or delete the deployment and create it anew."
+)
 SUBNET_NOT_FOUND = _bad(
     "The virtual network {network} has no subnet for '{name}'. List Virtual Network Sites tells its subnets; those "
     "from /8 to /29 take machines."
