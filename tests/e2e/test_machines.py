@@ -16,6 +16,7 @@ from typing import Any
 import paramiko
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key
 from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
@@ -26,6 +27,7 @@ from azure.servicemanagement import (
     SSH,
     ConfigurationSet,
     ConfigurationSetInputEndpoint,
+    KeyPair,
     LinuxConfigurationSet,
     LoadBalancerProbe,
     OSVirtualHardDisk,
@@ -229,11 +231,12 @@ def web(*more: ConfigurationSetInputEndpoint) -> ConfigurationSet:
 
 
 def add_second_machine(sms: ServiceManagementService, thumbprint: str) -> None:
-    """One whose user may also log in with the key of a service certificate."""
+    """One whose user may also log in with the key of a service certificate, and has the private key."""
     linux = LinuxConfigurationSet("downshost", USER, PASSWORD, False)
     key = PublicKey(thumbprint, f"/home/{USER}/.ssh/authorized_keys")
     linux.ssh = SSH()
     linux.ssh.public_keys.public_keys.append(key)
+    linux.ssh.key_pairs.key_pairs.append(KeyPair(thumbprint, f"/home/{USER}/keys/id"))
     image = next(image for image in sms.list_os_images() if image.category == "Public")
     vhds = sms.get_storage_account_properties("downs").storage_service_properties.endpoints[0]
     result = sms.add_role(
@@ -281,6 +284,25 @@ def add_service_certificate(sms: ServiceManagementService, directory: Path) -> t
     return made.thumbprint, paramiko.RSAKey(key=key)
 
 
+def check_certificate(machine: Any, thumbprint: str, key: paramiko.PKey) -> None:
+    """The machine has the certificate and its private key, as the Azure Linux agent keeps them, and a key pair."""
+
+    def look(command: str) -> str:
+        return ssh(machine, USER, command, password=PASSWORD)
+
+    place = f"/var/lib/waagent/{thumbprint}"
+    certificate = x509.load_pem_x509_certificate(look(f"sudo cat {place}.crt").encode())
+    assert certificate.fingerprint(hashes.SHA1()).hex().upper() == thumbprint
+    private = look(f"sudo cat {place}.prv")
+    found = load_pem_private_key(private.encode(), None)
+    assert isinstance(found, rsa.RSAPrivateKey)
+    assert paramiko.RSAKey(key=found) == key
+    assert look("cat keys/id") == private
+    assert look("cat keys/id.pub").split()[:2] == [key.get_name(), key.get_base64()]
+    modes = look(f"sudo stat -c '%a %U' {place}.crt {place}.prv keys/id").split("\n")
+    assert modes[:3] == ["600 root", "600 root", f"600 {USER}"]
+
+
 def carry_a_data_disk(sms: ServiceManagementService, first: Any, second: Any) -> None:
     """Write to a data disk in one machine, and read it in another."""
     wait_until_done(sms, sms.add_data_disk("ups", "ups", "ups", 0, logical_disk_size_in_gb=1))
@@ -311,6 +333,7 @@ def test_machines_of_a_deployment_share_a_network_and_an_endpoint(
     eventually(lambda: second_machine(sms).instance_status == "ReadyRole", BOOT_TIME)
     second = second_machine(sms)
     assert ssh(second, USER, "hostname", pkey=key) == "downshost\n"
+    check_certificate(second, thumbprint, key)
     carry_a_data_disk(sms, first, second)
     addresses = first.ip_address, second.ip_address
     assert addresses[0].startswith("10.")

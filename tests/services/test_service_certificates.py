@@ -11,9 +11,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
+from lxml import etree
 
 from certificates import Client, make_client
 from reddog import _pfx, wire
+from reddog.fabric.provisioning import AZURE, REDDOG
 from services import bodies
 from services.world import OTHER, World
 
@@ -115,6 +117,54 @@ def test_a_deleted_certificate_is_gone_and_goes_with_its_service(place: World, c
         place.do(operation, **SERVICE, query=query)
         assert place.rows("service_certificate") == []
         place.do("Create Cloud Service", bodies.service())
+
+
+def with_key_pair(client: Client) -> Any:
+    """A deployment of a Linux machine with a key pair of a certificate."""
+    pair = wire.KeyPair(client.certificate.thumbprint.lower(), "/home/jo/id")
+    words = bodies.linux(ssh=wire.SSH(key_pairs=wire.KeyPairs([pair])))
+    return bodies.deployment(bodies.role(provisioning=words))
+
+
+def test_a_private_key_is_given_to_machines_alone(place: World, client: Client) -> None:
+    plain, whole = certificate_file(client.certificate.der), certificate_file(pfx(client, "p"), "pfx", "p")
+    place.do("Add Service Certificate", plain, **SERVICE)
+    body = with_key_pair(client)
+    message = place.refuses("BadRequest", "Create Virtual Machine Deployment", body, **SERVICE)
+    assert "without its private key" in message
+    place.do("Add Service Certificate", whole, **SERVICE)
+    place.do("Add Service Certificate", plain, **SERVICE)  # which does not take the key away
+    place.driver.boot_time = 60
+    place.do("Create Virtual Machine Deployment", body, **SERVICE)
+    (path,) = (place.directory / "machines").glob("*/ovf-env.xml")
+    document = etree.fromstring(path.read_bytes())
+    (found,) = document.iter(f"{{{REDDOG}}}Certificate")
+    given = {etree.QName(child).localname: child.text or "" for child in found}
+    assert given["Thumbprint"] == client.certificate.thumbprint
+    shown = x509.load_pem_x509_certificate(given["Data"].encode())
+    assert shown.public_bytes(serialization.Encoding.DER) == client.certificate.der
+    key: Any = serialization.load_pem_private_key(given["PrivateKey"].encode(), None)
+    assert key.public_key() == shown.public_key()
+    pair = document.find(f".//{{{AZURE}}}KeyPair")
+    assert pair is not None
+    assert [child.text for child in pair][:2] == [client.certificate.thumbprint, "/home/jo/id"]
+    secret = given["PrivateKey"].splitlines()[1]
+    (row,) = place.rows("service_certificate")
+    for told in (get(place, client), place.call("List Service Certificates", **SERVICE), row.goal):
+        assert secret not in repr(told)
+    for path in place.directory.rglob("*"):
+        if path.is_file() and secret.encode() in path.read_bytes().replace(b"\n", b""):
+            assert path.stat().st_mode & 0o077 == 0
+
+
+def test_the_document_with_a_private_key_is_gone_when_the_machine_is_ready(
+    place: World, client: Client
+) -> None:
+    place.do("Add Service Certificate", certificate_file(pfx(client, "p"), "pfx", "p"), **SERVICE)
+    place.do("Create Virtual Machine Deployment", with_key_pair(client), **SERVICE)
+    place.eventually(lambda: place.rows("role")[0].state.get("provisioning") is None)
+    place.rest()
+    assert list((place.directory / "machines").glob("*/ovf-env.xml")) == []
 
 
 def test_a_certificate_becomes_the_ssh_key_of_its_services_machines(place: World, client: Client) -> None:

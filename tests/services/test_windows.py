@@ -15,7 +15,7 @@ import pytest
 from lxml import etree
 
 from certificates import make_client
-from reddog import wire
+from reddog import pki, wire
 from reddog.fabric import provisioning
 from services import bodies
 from services.world import World, url
@@ -68,6 +68,13 @@ def disc_of(world: World, directory: Path) -> etree._Element:
     return found
 
 
+def given_certificates(configuration: etree._Element) -> list[tuple[str, bytes]]:
+    """Thumbprint and content of the certificates beside a configuration set."""
+    found = configuration.getroottree().getroot().iter(f"{{{provisioning.REDDOG}}}Certificate")
+    told = [{etree.QName(child).localname: child.text or "" for child in one} for one in found]
+    return [(one["Thumbprint"], pki.load_certificate(one["Data"].encode()).der) for one in told]
+
+
 def tree(node: etree._Element) -> Any:
     """An element as names and texts."""
     if len(node) == 0:
@@ -109,7 +116,9 @@ def test_a_whole_configuration_is_on_the_disc(
             [("ComponentSetting", [("SettingName", "FirstLogonCommands"), ("Content", command)])],
         )
     )
-    assert tree(disc_of(windows, tmp_path)) == [
+    found = disc_of(windows, tmp_path)
+    assert given_certificates(found) == [(mark, base64.b64decode(certificate[0]))]
+    assert tree(found) == [
         ("ConfigurationSetType", "WindowsProvisioningConfiguration"),
         ("ComputerName", "tourwin"),
         ("AdminPassword", "Passw0rd!"),

@@ -22,10 +22,21 @@ from reddog.fabric.compute import MachineError
 
 OVF = "http://schemas.dmtf.org/ovf/environment/1"
 AZURE = "http://schemas.microsoft.com/windowsazure"
+REDDOG = "urn:reddog:provisioning"  # of what Azure's guests get in another way: certificates
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _NAMES: dict[Any, str] = {None: OVF, "wa": AZURE, "i": _XSI}
 _AZURE_FIRST: dict[Any, str] = {None: AZURE}
+_REDDOG_FIRST: dict[Any, str] = {None: REDDOG}
 _FILE_NAME = "ovf-env.xml"
+
+
+@dataclass(frozen=True)
+class GuestCertificate:
+    """A certificate that a guest is given, as PEM, with its private key (PKCS #8) if there is one."""
+
+    thumbprint: str
+    certificate: str
+    private_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -57,11 +68,15 @@ def linux_ovf(
     disable_ssh_password: bool,
     public_keys: Iterable[tuple[str, str, str]],
     custom_data: bytes | None,
+    key_pairs: Iterable[tuple[str, str, str]] = (),
+    certificates: Iterable[GuestCertificate] = (),
 ) -> bytes:
     """ovf-env.xml for a Linux guest.
 
     public_keys: (fingerprint, path in the guest, value: an OpenSSH public key or a PEM certificate).
-    custom_data: the decoded bytes. Raises MachineError InvalidSpec for text that XML cannot hold.
+    custom_data: the decoded bytes. key_pairs: (fingerprint, path of the private key in the guest, OpenSSH public key);
+    their private keys are among `certificates`, which the guest keeps.
+    Raises MachineError InvalidSpec for text that XML cannot hold.
     Source: LinuxProvisioningConfigurationSet, xml-elements.md.
     """
     section = _Section("LinuxProvisioningConfiguration")
@@ -69,10 +84,11 @@ def linux_ovf(
     section.text("UserName", user_name)
     section.text("UserPassword", password)
     section.flag("DisableSshPasswordAuthentication", disable_ssh_password)
-    keys = [zip(("Fingerprint", "Path", "Value"), key, strict=True) for key in public_keys]
-    section.table(("SSH", "PublicKeys"), "PublicKey", keys)
+    for name, keys in (("PublicKey", public_keys), ("KeyPair", key_pairs)):
+        rows = [zip(("Fingerprint", "Path", "Value"), key, strict=True) for key in keys]
+        section.table(("SSH", f"{name}s"), name, rows)
     section.data("CustomData", custom_data)
-    return section.document()
+    return section.document(certificates)
 
 
 def windows_ovf(
@@ -88,11 +104,13 @@ def windows_ovf(
     winrm_listeners: Iterable[tuple[str, str | None]] = (),
     custom_data: bytes | None = None,
     unattend: Sequence[UnattendSetting] = (),
+    certificates: Iterable[GuestCertificate] = (),
 ) -> bytes:
     """ovf-env.xml for a Windows guest.
 
     stored_certificates: (store location, store name, thumbprint). winrm_listeners: (`Http` or `Https`,
-    certificate thumbprint or None). Raises MachineError InvalidSpec for text that XML cannot hold.
+    certificate thumbprint or None). certificates: all that these name.
+    Raises MachineError InvalidSpec for text that XML cannot hold.
     Source: WindowsProvisioningConfigurationSet, xml-elements.md.
     """
     section = _Section("WindowsProvisioningConfiguration")
@@ -104,15 +122,15 @@ def windows_ovf(
     if domain_join is not None:
         _domain_join(section, domain_join)
     names = ("StoreLocation", "StoreName", "Thumbprint")
-    certificates = [zip(names, row, strict=True) for row in stored_certificates]
-    section.table(("StoredCertificateSettings",), "CertificateSetting", certificates)
+    stored = [zip(names, row, strict=True) for row in stored_certificates]
+    section.table(("StoredCertificateSettings",), "CertificateSetting", stored)
     listeners = [(("CertificateThumbprint", mark), ("Protocol", name)) for name, mark in winrm_listeners]
     section.table(("WinRM", "Listeners"), "Listener", listeners)
     section.text("AdminUsername", admin_username)
     section.data("CustomData", custom_data)
     if unattend:
         _unattend(section, unattend)
-    return section.document()
+    return section.document(certificates)
 
 
 def write_disc(path: Path, ovf: bytes) -> None:
@@ -175,22 +193,32 @@ class _Section:
             self.text(name, base64.b64encode(value).decode())
 
     def table(self, path: Sequence[str], name: str, rows: Sequence[Iterable[tuple[str, str | None]]]) -> None:
-        """Rows of named values under `path`; nothing at all when there are no rows."""
+        """Rows of named values under `path`, whose elements may be there; nothing at all when there are no rows."""
         if not rows:
             return
-        parent: etree._Element | None = None
+        parent = self._set
         for step in path:
-            parent = self.child(step, parent)
+            there = parent.find(f"{{{AZURE}}}{step}")
+            parent = self.child(step, parent) if there is None else there
         for row in rows:
             element = self.child(name, parent)
             for key, value in row:
                 self.text(key, value, element)
 
-    def document(self) -> bytes:
+    def document(self, certificates: Iterable[GuestCertificate]) -> bytes:
         platform = etree.SubElement(self._root, f"{{{AZURE}}}PlatformSettingsSection")
         etree.SubElement(platform, f"{{{AZURE}}}Version").text = "1.0"
         settings = etree.SubElement(platform, f"{{{AZURE}}}PlatformSettings", nsmap=_AZURE_FIRST)
         self.text("ProvisionGuestAgent", "false", settings)
+        for one in certificates:
+            element = etree.SubElement(self._root, f"{{{REDDOG}}}Certificate", nsmap=_REDDOG_FIRST)
+            for name, value in (
+                ("Thumbprint", one.thumbprint),
+                ("Data", one.certificate),
+                ("PrivateKey", one.private_key),
+            ):
+                if value is not None:
+                    etree.SubElement(element, f"{{{REDDOG}}}{name}").text = value
         return etree.tostring(self._root, xml_declaration=True, encoding="utf-8")
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from reddog.fabric import provisioning
+from reddog.fabric.provisioning import GuestCertificate
 from reddog.services._machine_errors import machine_errors
+from reddog.services.service_certificates import ssh_public_key
 from reddog.wire import LinuxConfigurationSet, WindowsConfigurationSet, errors
 
 LARGEST_CUSTOM_DATA = 64 << 10
@@ -19,19 +21,36 @@ _RESERVED_USERS = {"root", "daemon", "bin", "sys", "nobody", "sshd", "mail", "sy
 _COMPUTER_NAME = re.compile(r"(?!\d+$)[A-Za-z0-9-]{1,15}")
 _FORBIDDEN_WINDOWS_USERS = {"administrator", "admin", "guest"}
 
-KeyFinder = Callable[[str], str]
-"""Gives the OpenSSH public key of the service certificate with a thumbprint, or raises a service error."""
+Find = Callable[[str], GuestCertificate]
+"""Gives the service certificate with a thumbprint, or raises a service error."""
 
 
-def document(configuration: Any, role: str, find_key: KeyFinder) -> bytes:
+class _Certificates:
+    """The service certificates that a configuration names, each of them once."""
+
+    def __init__(self, find: Find) -> None:
+        self._find = find
+        self._named: dict[str, GuestCertificate] = {}
+
+    def __call__(self, thumbprint: str | None) -> GuestCertificate:
+        found = self._find(thumbprint or "")
+        return self._named.setdefault(found.thumbprint, found)
+
+    def all(self) -> list[GuestCertificate]:
+        """Those that have been asked for."""
+        return list(self._named.values())
+
+
+def document(configuration: Any, role: str, find: Find) -> bytes:
     """ovf-env.xml for a Linux or a Windows guest.
 
-    :raises ServiceError: a name, a password, a key or the custom data breaks the API's rules.
+    :raises ServiceError: a name, a password, a certificate or the custom data breaks the API's rules.
     """
+    certificates = _Certificates(find)
     with machine_errors(role):
         if isinstance(configuration, WindowsConfigurationSet):
-            return _windows(configuration, role, find_key)
-        return _linux(configuration, find_key)
+            return _windows(configuration, role, certificates)
+        return _linux(configuration, certificates)
 
 
 def host_name(configuration: Any) -> str | None:
@@ -42,7 +61,7 @@ def host_name(configuration: Any) -> str | None:
     return name
 
 
-def _linux(configuration: LinuxConfigurationSet, find_key: KeyFinder) -> bytes:
+def _linux(configuration: LinuxConfigurationSet, certificates: _Certificates) -> bytes:
     host, user = configuration.host_name or "", configuration.user_name or ""
     password = configuration.user_password or None
     no_password_login = configuration.disable_ssh_password_authentication is not False
@@ -54,17 +73,37 @@ def _linux(configuration: LinuxConfigurationSet, find_key: KeyFinder) -> bytes:
         6 <= len(password) <= 72 and password.isascii() and password.isprintable()
     ):
         raise errors.INVALID_PASSWORD(rule="6 to 72 printable ASCII characters")
-    keys = configuration.ssh.public_keys if configuration.ssh and configuration.ssh.public_keys else ()
-    if configuration.ssh and configuration.ssh.key_pairs:
-        raise errors.NOT_SUPPORTED(operation="SSH KeyPairs of a LinuxProvisioningConfiguration")
-    if password is None and not (no_password_login and keys):
+    ssh = configuration.ssh
+    public_keys = [_ssh_key(key, certificates) for key in (ssh and ssh.public_keys) or ()]
+    key_pairs = [_key_pair(key, certificates) for key in (ssh and ssh.key_pairs) or ()]
+    if password is None and not (no_password_login and public_keys):
         raise errors.PASSWORD_REQUIRED()
-    public_keys = [(key.fingerprint or "", key.path or "", find_key(key.fingerprint or "")) for key in keys]
-    custom = _custom_data(configuration.custom_data)
-    return provisioning.linux_ovf(host, user, password, no_password_login, public_keys, custom)
+    return provisioning.linux_ovf(
+        host,
+        user,
+        password,
+        no_password_login,
+        public_keys,
+        _custom_data(configuration.custom_data),
+        key_pairs,
+        certificates.all(),
+    )
 
 
-def _windows(configuration: WindowsConfigurationSet, role: str, find_key: KeyFinder) -> bytes:
+def _ssh_key(key: Any, certificates: _Certificates) -> tuple[str, str, str]:
+    """Thumbprint, path in the guest, and OpenSSH public key."""
+    found = certificates(key.fingerprint)
+    return found.thumbprint, key.path or "", ssh_public_key(found)
+
+
+def _key_pair(key: Any, certificates: _Certificates) -> tuple[str, str, str]:
+    """As `_ssh_key`; the path is the private key's."""
+    if certificates(key.fingerprint).private_key is None:
+        raise errors.SERVICE_CERTIFICATE_WITHOUT_KEY(thumbprint=key.fingerprint)
+    return _ssh_key(key, certificates)
+
+
+def _windows(configuration: WindowsConfigurationSet, role: str, certificates: _Certificates) -> bytes:
     """What clients send empty is not given (behaviours.md, section 19)."""
     name, user = configuration.computer_name or role[:15], configuration.admin_username or ""
     password = configuration.admin_password or ""
@@ -83,25 +122,26 @@ def _windows(configuration: WindowsConfigurationSet, role: str, find_key: KeyFin
         enable_automatic_updates=configuration.enable_automatic_updates,
         time_zone=configuration.time_zone or None,
         domain_join=_domain_join(configuration.domain_join),
-        stored_certificates=_stored_certificates(configuration, find_key),
-        winrm_listeners=_listeners(configuration.win_rm, find_key),
+        stored_certificates=_stored_certificates(configuration, certificates),
+        winrm_listeners=_listeners(configuration.win_rm, certificates),
         custom_data=_custom_data(configuration.custom_data),
         unattend=_unattend(configuration.additional_unattend_content),
+        certificates=certificates.all(),
     )
 
 
 def _stored_certificates(
-    configuration: WindowsConfigurationSet, find_key: KeyFinder
+    configuration: WindowsConfigurationSet, certificates: _Certificates
 ) -> list[tuple[str, str, str]]:
     """Store location, store name and thumbprint of certificates that the cloud service has."""
     found = []
     for item in configuration.stored_certificate_settings or ():
-        find_key(item.thumbprint or "")
+        certificates(item.thumbprint)
         found.append((item.store_location or "", item.store_name or "", item.thumbprint or ""))
     return found
 
 
-def _listeners(win_rm: Any, find_key: KeyFinder) -> list[tuple[str, str | None]]:
+def _listeners(win_rm: Any, certificates: _Certificates) -> list[tuple[str, str | None]]:
     """Protocol and certificate's thumbprint of the listeners for remote management."""
     found = []
     for item in (win_rm.listeners if win_rm else None) or ():
@@ -109,7 +149,7 @@ def _listeners(win_rm: Any, find_key: KeyFinder) -> list[tuple[str, str | None]]
         if protocol not in ("Http", "Https"):
             raise errors.INVALID_ELEMENT(element="Protocol", expected="Http or Https")
         if item.certificate_thumbprint:
-            find_key(item.certificate_thumbprint)
+            certificates(item.certificate_thumbprint)
         found.append((protocol, item.certificate_thumbprint or None))
     return found
 

@@ -10,12 +10,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reddog.engine import Engine, Resource
-from reddog.services import _media, _provisioning, _rules, disks, resource_extensions, vm_images
+from reddog.fabric.provisioning import GuestCertificate
+from reddog.services import (
+    _media,
+    _provisioning,
+    _rules,
+    disks,
+    resource_extensions,
+    service_certificates,
+    vm_images,
+)
 from reddog.services._endpoints import network_goal
 from reddog.services._media import MediaLinks
 from reddog.services.os_images import ImageSource, OSImagesService, system
 from reddog.services.role_sizes import require_size
-from reddog.services.service_certificates import public_key
 from reddog.wire import (
     ConfigurationSet,
     LinuxConfigurationSet,
@@ -132,10 +140,10 @@ class RolePlanner:
         if not isinstance(configuration, expected):
             raise errors.PROVISIONING_REQUIRED(role=role, os=os)
 
-        def find_key(fingerprint: str) -> str:
-            return self._read(lambda reader: public_key(reader, place.service, fingerprint))
+        def find(thumbprint: str) -> GuestCertificate:
+            return self._read(lambda reader: service_certificates.find(reader, place.service, thumbprint))
 
-        return _provisioning.document(configuration, role, find_key)
+        return _provisioning.document(configuration, role, find)
 
     def _disks(self, place: Place, role: Any, plan: RolePlan) -> list[dict[str, Any]]:
         """All disks of the role, the system's first."""

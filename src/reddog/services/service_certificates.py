@@ -1,17 +1,19 @@
-"""Service certificates: a cloud service's own, used for its machines' SSH keys (behaviours.md, section 10)."""
+"""Service certificates: a cloud service's own, which its machines are given (behaviours.md, section 10)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections.abc import Mapping
+from textwrap import wrap
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
-from reddog._pfx import read_certificate
+from reddog._pfx import read_pfx
 from reddog.engine import Engine, Reader, Resource, Tx
+from reddog.fabric.provisioning import GuestCertificate
 from reddog.services import _rules
 from reddog.services._call import Call, Handler, Reply
 from reddog.wire import Certificate, Certificates, errors, only
@@ -25,15 +27,28 @@ def key_of(service: str, thumbprint: str) -> str:
     return f"{service}/{thumbprint}".lower()
 
 
-def public_key(reader: Reader, service: str, thumbprint: str) -> str:
-    """The OpenSSH public key of a cloud service's certificate.
+def find(reader: Reader, service: str, thumbprint: str) -> GuestCertificate:
+    """A cloud service's certificate, with its private key if it came with one, as machines are given it.
 
-    :raises ServiceError: the service has no such certificate, or its key is of no kind that SSH takes.
+    :raises ServiceError: BadRequest; the service has no such certificate.
     """
     row = reader.get(KIND, key_of(service, thumbprint))
     if row is None or not row.present:
         raise errors.SERVICE_CERTIFICATE_NOT_FOUND(thumbprint=thumbprint, service=service)
-    certificate = x509.load_der_x509_certificate(base64.b64decode(row.goal["data"]))
+    key = row.state.get("private_key")
+    return GuestCertificate(
+        row.goal["thumbprint"],
+        _pem("CERTIFICATE", row.goal["data"]),
+        _pem("PRIVATE KEY", key) if key else None,
+    )
+
+
+def ssh_public_key(found: GuestCertificate) -> str:
+    """The OpenSSH public key of a certificate.
+
+    :raises ServiceError: BadRequest; its key is of no kind that SSH takes.
+    """
+    certificate = x509.load_pem_x509_certificate(found.certificate.encode())
     try:
         encoding, form = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         return certificate.public_key().public_bytes(encoding, form).decode()
@@ -73,8 +88,12 @@ class ServiceCertificates:
         return Reply(only(Certificate, data=row.goal["data"]))
 
     def add(self, call: Call) -> Reply:
-        """Add Service Certificate: a `pfx` with its password, or a `cer`. One that is there already is kept."""
-        certificate = _load(
+        """Add Service Certificate: a `pfx` with its password, or a `cer`.
+
+        The private key of a `pfx` is kept for the service's machines alone. A certificate that is there already
+        stays, and gets the key if it has none.
+        """
+        certificate, key = _load(
             call.body.data or "", call.body.certificate_format or "", call.body.password or ""
         )
         thumbprint = certificate.fingerprint(hashes.SHA1()).hex().upper()  # noqa: S303 - the API's identifier
@@ -83,9 +102,13 @@ class ServiceCertificates:
 
         def change(tx: Tx) -> None:
             service = _service(tx, call)
-            key = key_of(service.key, thumbprint)
-            if tx.get(KIND, key) is None:
-                tx.insert(KIND, key, subscription=call.subscription, parent=service.key, goal=goal)
+            place, state = key_of(service.key, thumbprint), {"private_key": base64.b64encode(key).decode()}
+            if tx.get(KIND, place) is None:
+                tx.insert(
+                    KIND, place, subscription=call.subscription, parent=service.key, goal=goal, state=state
+                )
+            elif key:
+                tx.patch_state(KIND, place, **state)
 
         _rules.accept(self._engine, call, change)
         return Reply()
@@ -124,7 +147,8 @@ def _certificate(reader: Reader, call: Call) -> Resource:
     return _rules.owned(reader, KIND, key, call.subscription, errors.CERTIFICATE_NOT_FOUND())
 
 
-def _load(data: str, form: str, password: str) -> x509.Certificate:
+def _load(data: str, form: str, password: str) -> tuple[x509.Certificate, bytes]:
+    """The certificate of a request, and its private key as DER, which is empty where there is none."""
     if form.lower() not in ("pfx", "cer"):
         raise errors.INVALID_ELEMENT(element="CertificateFormat", expected="pfx or cer")
     try:
@@ -132,17 +156,22 @@ def _load(data: str, form: str, password: str) -> x509.Certificate:
     except (binascii.Error, ValueError):
         raise errors.INVALID_ELEMENT(element="Data", expected="base64") from None
     try:
-        return _from_pfx(raw, password) if form.lower() == "pfx" else _from_cer(raw)
+        return _from_pfx(raw, password) if form.lower() == "pfx" else (_from_cer(raw), b"")
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
         detail = "it cannot be read; check the format and the password"
         raise errors.INVALID_CERTIFICATE(detail=detail) from None
 
 
-def _from_pfx(raw: bytes, password: str) -> x509.Certificate:
-    found = read_certificate(raw, password)
-    if found is None:
+def _from_pfx(raw: bytes, password: str) -> tuple[x509.Certificate, bytes]:
+    found, key = read_pfx(raw, password)
+    if not found:
         raise errors.INVALID_CERTIFICATE(detail="the PFX file holds none")
-    return x509.load_der_x509_certificate(found)
+    return x509.load_der_x509_certificate(found), key
+
+
+def _pem(kind: str, data: str) -> str:
+    lines = [f"-----BEGIN {kind}-----", *wrap(data, 64), f"-----END {kind}-----"]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _from_cer(raw: bytes) -> x509.Certificate:

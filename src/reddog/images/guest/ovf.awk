@@ -1,4 +1,4 @@
-# Writes each value of an ovf-env.xml into a file named for its element; those of public keys are numbered.
+# Writes each value of an ovf-env.xml into a file named for its element; those of keys and certificates are numbered.
 BEGIN { RS = "<" }
 {
     end = index($0, ">")
@@ -8,11 +8,13 @@ BEGIN { RS = "<" }
     sub(/[ \t\r\n].*/, "", tag)
     closing = sub(/^\//, "", tag)
     sub(/^.*:/, "", tag)
-    if (tag == "PublicKeys") keys = !closing
+    if (tag ~ /^(PublicKey|KeyPair|Certificate)$/) {
+        part = closing ? "" : tag
+        number++
+    }
     if (closing) next
-    if (tag == "PublicKey") number++
-    if (keys && (tag == "Fingerprint" || tag == "Path" || tag == "Value"))
-        save("keys/" number "." tag, text)
+    if (part != "" && tag ~ /^(Fingerprint|Path|Value|Thumbprint|Data|PrivateKey)$/)
+        save(part "/" number "." tag, text)
     else if (tag ~ /^(HostName|UserName|UserPassword|DisableSshPasswordAuthentication|CustomData)$/)
         save(tag, text)
 }
