@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reddog import images, vhd
-from reddog.fabric.provisioning import linux_ovf
+from reddog.fabric.provisioning import GuestCertificate, linux_ovf
 from reddog.images import _disk, _system
 from reddog.images._error import find_tools
 from reddog.images._packages import fetch_packages
@@ -207,17 +207,28 @@ _TEXT = st.text(
 )
 def test_the_guest_reads_what_the_host_wrote(awk: list[str | Path], password: str, data: bytes) -> None:
     keys = [("AB", "/home/a/.ssh/authorized_keys", "ssh-rsa AAAA a&b"), ("CD", "keys", "ssh-rsa BBBB <c>")]
-    document = linux_ovf("web1", "alice", password, True, keys, data)
+    pairs = [("EF", "/home/a/id", "ssh-rsa CCCC a@b")]
+    certificates = [GuestCertificate("EF", "a\n+b=\n", "c\nd"), GuestCertificate("01", "e\n")]
+    document = linux_ovf("web1", "alice", password, True, keys, data, pairs, certificates)
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
-        (place / "keys").mkdir()
+        for part in ("PublicKey", "KeyPair", "Certificate"):
+            (place / part).mkdir()
         (place / "ovf-env.xml").write_bytes(document)
         subprocess.run([*awk, "-v", f"directory={place}", place / "ovf-env.xml"], check=True)
         assert (place / "UserPassword").read_bytes() == password.encode()
         assert (place / "HostName").read_text() == "web1"
         assert (place / "DisableSshPasswordAuthentication").read_text() == "true"
-        for number, key in enumerate(keys, start=1):
-            found = [
-                (place / f"keys/{number}.{name}").read_text() for name in ("Fingerprint", "Path", "Value")
-            ]
-            assert tuple(found) == key
+        told = [
+            [(place / f"{part}.{name}").read_text() for name in ("Fingerprint", "Path", "Value")]
+            for part in ("PublicKey/1", "PublicKey/2", "KeyPair/3")
+        ]
+        assert told == [list(key) for key in (*keys, *pairs)]
+        given = {path.name: path.read_text() for path in (place / "Certificate").iterdir()}
+        assert given == {
+            "4.Thumbprint": "EF",
+            "4.Data": "a\n+b=\n",
+            "4.PrivateKey": "c\nd",
+            "5.Thumbprint": "01",
+            "5.Data": "e\n",
+        }

@@ -10,7 +10,7 @@ BEGIN { RS = "<" }
     sub(/^.*:/, "", tag)
     if (tag ~ /^(PublicKey|KeyPair|Certificate)$/) {
         part = closing ? "" : tag
-        number++
+        number += !closing
     }
     if (closing) next
     if (part != "" && tag ~ /^(Fingerprint|Path|Value|Thumbprint|Data|PrivateKey)$/)
