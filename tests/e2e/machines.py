@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import socket
 import time
@@ -9,8 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import paramiko
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key
+from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+
+from reddog import pki
 
 BOOT_TIME = 180.0  # seconds; an emulated machine on a busy host takes its time
+
+
+def add_service_certificate(sms: Any, service: str, directory: Path) -> tuple[str, paramiko.PKey]:
+    """Add a certificate to a cloud service, as a PFX file; returns its thumbprint and its key."""
+    pem = directory / "service.pem"
+    made = pki.create_management_certificate(pem, directory / "service.cer", common_name="service")
+    key = load_pem_private_key(pem.read_bytes(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    secret = BestAvailableEncryption(b"pfx-Passw0rd")
+    pfx = serialize_key_and_certificates(b"", key, x509.load_der_x509_certificate(made.der), None, secret)
+    result = sms.add_service_certificate(service, base64.b64encode(pfx).decode(), "pfx", "pfx-Passw0rd")
+    wait_until_done(sms, result)
+    return made.thumbprint, paramiko.RSAKey(key=key)
 
 
 def wait_until_ready(sms: Any, service: str, deployment: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
 import signal
@@ -18,10 +17,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, load_pem_private_key
-from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_and_certificates
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.e2e.conftest import CloudStarter, RunningCloud, machines_of
-from tests.e2e.machines import BOOT_TIME, ssh, wait_for_status, wait_until_done, wait_until_ready
+from tests.e2e.machines import (
+    BOOT_TIME,
+    add_service_certificate,
+    ssh,
+    wait_for_status,
+    wait_until_done,
+    wait_until_ready,
+)
 
 from azure.servicemanagement import (
     SSH,
@@ -34,7 +39,6 @@ from azure.servicemanagement import (
     PublicKey,
     ServiceManagementService,
 )
-from reddog import pki
 
 pytestmark = [pytest.mark.qemu, pytest.mark.timeout(900)]
 USER, PASSWORD = "someone", "a-secret-word"
@@ -271,19 +275,6 @@ def answers(place: Any) -> set[str]:
     return set(filter(None, (ask() for _ in range(4))))
 
 
-def add_service_certificate(sms: ServiceManagementService, directory: Path) -> tuple[str, paramiko.PKey]:
-    """Add a certificate as a PFX file; returns its thumbprint and its key."""
-    pem = directory / "service.pem"
-    made = pki.create_management_certificate(pem, directory / "service.cer", common_name="service")
-    key = load_pem_private_key(pem.read_bytes(), None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    secret = BestAvailableEncryption(b"pfx-Passw0rd")
-    pfx = serialize_key_and_certificates(b"", key, x509.load_der_x509_certificate(made.der), None, secret)
-    result = sms.add_service_certificate("ups", base64.b64encode(pfx).decode(), "pfx", "pfx-Passw0rd")
-    wait_until_done(sms, result)
-    return made.thumbprint, paramiko.RSAKey(key=key)
-
-
 def check_certificate(machine: Any, thumbprint: str, key: paramiko.PKey) -> None:
     """The machine has the certificate and its private key, as the Azure Linux agent keeps them, and a key pair."""
 
@@ -327,7 +318,7 @@ def test_machines_of_a_deployment_share_a_network_and_an_endpoint(
     that the other has written to."""
     own = web(ConfigurationSetInputEndpoint("ssh", "tcp", "22", "22"))
     wait_until_done(sms, sms.update_role("ups", "ups", "ups", network_config=own))
-    thumbprint, key = add_service_certificate(sms, tmp_path)
+    thumbprint, key = add_service_certificate(sms, "ups", tmp_path)
     add_second_machine(sms, thumbprint)
     first = wait_until_ready(sms, "ups", "ups")
     eventually(lambda: second_machine(sms).instance_status == "ReadyRole", BOOT_TIME)

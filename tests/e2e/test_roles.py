@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 from tests.e2e.conftest import CloudStarter, RunningCloud, machines_of
-from tests.e2e.machines import BOOT_TIME, wait_until_done
+from tests.e2e.machines import BOOT_TIME, add_service_certificate, wait_until_done
 
 from azure.servicemanagement import ServiceManagementService
 
@@ -138,16 +138,23 @@ def test_an_instance_is_rebooted(sms: ServiceManagementService, instances: list[
 def test_a_program_that_fails_shows_so(
     sms: ServiceManagementService, cloud: RunningCloud, instances: list[Any], tmp_path: Path
 ) -> None:
-    """One instance goes first; its program ends at once, so the upgrade stops there and is rolled back."""
+    """One instance goes first; its program ends at once, so the upgrade stops there and is rolled back. Before that, it
+    reads its role's certificate, with limited rights."""
     place = tmp_path / "broken"
     (place / "Web").mkdir(parents=True)
-    for name in ("ServiceDefinition.csdef", "Web/write-page.sh"):
-        (place / name).write_bytes((EXAMPLE / name).read_bytes())
-    (place / "Web" / "serve.sh").write_text("#!/bin/sh\nexit 3\n")
+    (place / "Web" / "write-page.sh").write_bytes((EXAMPLE / "Web" / "write-page.sh").read_bytes())
+    definition = (EXAMPLE / "ServiceDefinition.csdef").read_text()
+    declared = '<Certificates><Certificate name="tls" /></Certificates></WorkerRole>'
+    (place / "ServiceDefinition.csdef").write_text(definition.replace("</WorkerRole>", declared))
+    thumbprint, _ = add_service_certificate(sms, DEP[0], tmp_path)
+    named = f'<Certificate name="tls" thumbprint="{thumbprint}" thumbprintAlgorithm="sha1" />'
+    configuration = CONFIGURATION.replace("</Role>", f"<Certificates>{named}</Certificates></Role>")
+    read = f"cd /var/lib/waagent && grep -q PRIVATE {thumbprint}.prv && grep -q CERTIFICATE {thumbprint}.crt"
+    (place / "Web" / "serve.sh").write_text(f"#!/bin/sh\n{read} && exit 3\n")
     package = tmp_path / "broken.cspkg"
     build(place, package)
     url = upload(cloud, package)
-    result = sms.upgrade_deployment(*DEP, "Auto", url, encoded(CONFIGURATION), "broken", False)
+    result = sms.upgrade_deployment(*DEP, "Auto", url, encoded(configuration), "broken", False)
     wait_until_done(sms, result)
 
     def first() -> tuple[str, str]:

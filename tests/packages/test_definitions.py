@@ -62,7 +62,7 @@ def test_everything_that_a_definition_says_is_read() -> None:
         Endpoint("each", "InstanceInput", "udp", None, 53, (5000, 5009)),
     )
     assert role.local_storage == (LocalStorage("cache", 20, False),)
-    assert (role.settings, role.certificates, role.has_imports) == (("Color",), ("tls",), True)
+    assert (role.settings, role.certificates, role.has_imports) == (("Color",), {"tls": True}, True)
 
 
 def test_what_a_definition_leaves_out_has_its_default() -> None:

@@ -58,7 +58,7 @@ def test_values_of_the_instance_are_found(xpath: str, value: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=40))
 def test_any_setting_arrives_in_the_environment(color: str) -> None:
-    text = settings_files(plan(color), WHO)["reddog-role/environment"]
+    text = settings_files(plan(color), WHO, ())["reddog-role/environment"]
     script = text + 'printf %s "$Some_Color|$RoleName|$RoleInstanceID|$RoleDeploymentID|$RoleRoot"'
     done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == f"{color}|Web|Web_IN_2|d1|/role"

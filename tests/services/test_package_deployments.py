@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from certificates import make_client
 from reddog import wire
 from reddog.fabric import Probe
 from reddog.services import _instance_reconciler, _package_files
 from reddog.services.quotas import cores_of
-from service_packages import cscfg, csdef, make_package, old_package, role_xml
+from service_packages import ENTRY, cscfg, csdef, make_package, old_package, role_xml
 from services import bodies
 from services.world import SUBSCRIPTION, World, leaks, opened, url
 
@@ -411,6 +414,41 @@ def test_a_reserved_ip_is_the_address(place: World) -> None:
     assert address != reserved.address
     first = place.driver.spec(f"ri-{place.rows('role_instance')[0].uid}")
     assert {one.address for one in first.forwards} == {address}
+
+
+def test_instances_are_given_the_certificates_of_their_role(place: World, tmp_path: Path) -> None:
+    def add(name: str) -> str:
+        made = make_client(tmp_path, name)
+        data = base64.b64encode(made.certificate.der).decode()
+        body = wire.only(wire.CertificateFile, data=data, certificate_format="cer")
+        place.do("Add Service Certificate", body, service="svc")
+        return made.certificate.thumbprint
+
+    def told() -> dict[str, str]:
+        (settings,) = (place.directory / "roles" / "instances").glob("*/settings.tar")
+        with tarfile.open(settings) as archive:
+            files = {one.name.partition("/")[2]: archive.extractfile(one) for one in archive}
+            return {name: file.read().decode() for name, file in files.items() if file is not None}
+
+    first, second = add("first"), add("second")
+    names = '<Certificate name="a" /><Certificate name="b" permissionLevel="elevated" />'
+    upload(place, csdef(role_xml(inside=f"{ENTRY}<Certificates>{names}</Certificates>")))
+    create(place, cscfg({"Web": 1}, certificates={"a": first, "b": first}), start_deployment=True)
+    ready(place)
+    files = told()
+    assert "BEGIN CERTIFICATE" in files[f"certificates/{first}.crt"]
+    assert files["limited-keys"] == f"{first}\n"
+    changed = bodies.change(cscfg({"Web": 1}, certificates={"a": second, "b": second}))
+    place.do("Change Deployment Configuration by name", changed, **DEP)
+    ready(place)
+    assert [name for name in told() if name.endswith(".crt")] == [f"certificates/{second}.crt"]
+    for mark in (first, second):  # the one before may be rolled back to
+        params = {"service": "svc", "algorithm": "sha1", "thumbprint": mark}
+        assert "in use by the deployment 'dep'" in place.refuses(
+            "ConflictError", "Delete Service Certificate", **params
+        )
+    place.do("Delete Deployment by name", **DEP)
+    place.do("Delete Service Certificate", service="svc", algorithm="sha1", thumbprint=first)
 
 
 def test_packages_that_were_never_used_are_removed_at_the_next_start(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lxml import etree
@@ -91,14 +91,18 @@ class LocalStorage:
 
 @dataclass(frozen=True)
 class RoleDefinition:
-    """A role. command_line: its program entry point, or None when only the Windows runtime can start it."""
+    """A role.
+
+    command_line: its program entry point, or None when only the Windows runtime can start it. certificates: by name,
+    whether programs with limited rights may use the private key.
+    """
 
     name: str
     kind: str
     vm_size: str = "Small"
     settings: tuple[str, ...] = ()
     has_imports: bool = False
-    certificates: tuple[str, ...] = ()
+    certificates: Mapping[str, bool] = field(default_factory=dict)
     endpoints: tuple[Endpoint, ...] = ()
     local_storage: tuple[LocalStorage, ...] = ()
     startup: tuple[Task, ...] = ()
@@ -179,9 +183,10 @@ def _role(node: etree._Element, probes: Mapping[str, LoadBalancerProbe]) -> Role
         vm_size=node.get("vmsize") or "Small",
         settings=tuple(attribute(setting, "name", where) for setting in settings),
         has_imports=child(node, "Imports", "Import") is not None,
-        certificates=tuple(
-            attribute(one, "name", where) for one in children(node, "Certificates", "Certificate")
-        ),
+        certificates={
+            attribute(one, "name", where): (one.get("permissionLevel") or "").lower() != "elevated"
+            for one in children(node, "Certificates", "Certificate")
+        },
         endpoints=endpoints,
         local_storage=tuple(_storage(one, where) for one in children(node, "LocalResources", "LocalStorage")),
         startup=tuple(_task(task, where) for task in children(node, "Startup", "Task")),

@@ -10,8 +10,9 @@ from typing import Any
 from reddog.engine import Context, Converged, Engine, Reader, Reconciler, Resource, Retry, Tx
 from reddog.fabric import ComputeDriver, Forward, MachineSpec, MachineState, Network, Probe
 from reddog.fabric.ports import can_bind
+from reddog.fabric.provisioning import GuestCertificate
 from reddog.packages import PackageError
-from reddog.services import _private_networks, _upgrade, _virtual_ips
+from reddog.services import _private_networks, _upgrade, _virtual_ips, service_certificates
 from reddog.services._instance_settings import Instance, settings_files
 from reddog.services._machine_errors import machine_errors
 from reddog.services._package_files import PackageFiles
@@ -228,7 +229,8 @@ class InstanceReconciler(Reconciler):
             return Retry(PORT_POLL)
         machine, applied = machine_id(row), row.state["applied"]
         self._ensure_disk(row)
-        self._files.write_settings(machine, settings_files(applied, self._identity(row, found)))
+        certificates = ctx.read(lambda reader: _certificates(reader, row, found))
+        self._files.write_settings(machine, settings_files(applied, self._identity(row, found), certificates))
         ctx.checkpoint("settings written")
         network = self._network(row, found)
         system, data = self._files.disks(machine, applied["package"], applied["name"])
@@ -405,6 +407,13 @@ class _World:
             if one.state.get("boot_id") is not None
             for entry in one.state.get("endpoints") or ()
         )
+
+
+def _certificates(reader: Reader, row: Resource, found: _World) -> list[GuestCertificate]:
+    """The service's certificates that an instance's role names; they stay while a deployment names them."""
+    service = (found.deployment and found.deployment.parent) or ""
+    named = row.state["applied"].get("certificates", ())
+    return [service_certificates.find(reader, service, one["thumbprint"]) for one in named]
 
 
 def _asked(row: Resource, found: _World, shared: bool) -> list[list[Any]]:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reddog.fabric.provisioning import GuestCertificate
+
 ROLE_ROOT = "/role"
 _TOP = "reddog-role"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_]")
@@ -32,10 +34,13 @@ class Instance:
     public_ports: Mapping[str, int]
 
 
-def settings_files(plan: Mapping[str, Any], instance: Instance) -> dict[str, str]:
+def settings_files(
+    plan: Mapping[str, Any], instance: Instance, certificates: Iterable[GuestCertificate]
+) -> dict[str, str]:
     """The files, by path.
 
-    plan: the plan of its role. Settings are environment variables of their names, with `_` for what a variable's
+    plan: the plan of its role. certificates: those that it names.
+    Settings are environment variables of their names, with `_` for what a variable's
     name cannot have. Values of RoleInstanceValue are looked up here, so that the guest need not.
     """
     storage = [f"{one['name']} {int(one['clean_on_recycle'])}" for one in plan["local_storage"]]
@@ -43,10 +48,17 @@ def settings_files(plan: Mapping[str, Any], instance: Instance) -> dict[str, str
         "role": _assignments({"role": plan["name"], "instance": instance.name, "content": plan["package"]}),
         "environment": _exports(_common(plan, instance)),
         "storage": "".join(f"{line}\n" for line in storage),
+        "limited-keys": "".join(
+            f"{one['thumbprint']}\n" for one in plan.get("certificates", ()) if one["limited"]
+        ),
         **_program(
             "program", plan["command_line"] or "", plan["elevated"], plan["environment"], plan, instance
         ),
     }
+    for one in certificates:
+        files[f"certificates/{one.thumbprint}.crt"] = one.certificate
+        if one.private_key is not None:
+            files[f"certificates/{one.thumbprint}.prv"] = one.private_key
     for number, task in enumerate(plan["startup"]):
         name = f"startup/{number:03}"
         line, environment = task["command_line"], task["environment"]

@@ -205,7 +205,8 @@ def keeps_local_data(old: Plan, new: Plan) -> bool:
 
 
 def _essence(plan: Plan) -> Plan:
-    return {key: value for key, value in plan.items() if key not in ("revision", "count", "subnets")}
+    whole = {"certificates": [], **plan}  # plans of the time before instances were given certificates
+    return {key: value for key, value in whole.items() if key not in ("revision", "count", "subnets")}
 
 
 def _of(configuration: ServiceConfiguration, role: RoleDefinition) -> RoleConfiguration:
@@ -233,6 +234,10 @@ def _role_plan(role: RoleDefinition, configuration: RoleConfiguration, package: 
         "cores": size.cores,
         "memory_mb": size.memory_in_mb,
         "settings": dict(configuration.settings),
+        "certificates": [
+            {"thumbprint": thumbprint, "limited": role.certificates.get(name, False)}
+            for name, thumbprint in sorted(configuration.certificates.items())
+        ],
         "subnets": list(configuration.subnets),
         "endpoints": [_endpoint_plan(place, one) for place, one in enumerate(role.endpoints)],
         "local_storage": [asdict(one) for one in role.local_storage],

@@ -26,6 +26,18 @@ def plan_of(deployment: Resource, instance: Resource) -> dict[str, Any] | None:
     return plan
 
 
+def names_certificate(deployment: Resource, thumbprint: str) -> bool:
+    """Whether a package deployment's version, or the one before, names a certificate."""
+    versions = (deployment.goal.get(name) for name in ("current", "previous"))
+    return any(
+        one["thumbprint"] == thumbprint
+        for version in versions
+        if version is not None
+        for plan in version["roles"].values()
+        for one in plan.get("certificates", ())
+    )
+
+
 def is_outdated(deployment: Resource, instance: Resource) -> bool:
     """Whether an instance was made of another version."""
     plan, applied = plan_of(deployment, instance), instance.state.get("applied")

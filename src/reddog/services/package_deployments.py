@@ -472,7 +472,7 @@ def _refuse_during_manual(tx: Tx, row: Resource) -> None:
 
 def _configured(before: Plan, plan: Plan) -> Plan:
     """A role's plan with what the configuration says of another one; its package stays."""
-    return {**before, "settings": plan["settings"], "count": plan["count"]}
+    return {**before, **{name: plan[name] for name in ("settings", "certificates", "count")}}
 
 
 def _upgraded(

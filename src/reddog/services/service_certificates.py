@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from reddog._pfx import read_pfx
 from reddog.engine import Engine, Reader, Resource, Tx
 from reddog.fabric.provisioning import GuestCertificate
-from reddog.services import _rules
+from reddog.services import _rules, _upgrade
 from reddog.services._call import Call, Handler, Reply
 from reddog.wire import Certificate, Certificates, errors, only
 
@@ -114,10 +114,16 @@ class ServiceCertificates:
         return Reply()
 
     def delete(self, call: Call) -> Reply:
-        """Delete Service Certificate."""
+        """Delete Service Certificate. ConflictError: a deployment of a package names it."""
 
         def change(tx: Tx) -> None:
-            tx.drop(KIND, _certificate(tx, call).key)
+            row = _certificate(tx, call)
+            for deployment in tx.list("deployment", parent=row.parent):
+                if _upgrade.names_certificate(deployment, row.goal["thumbprint"]):
+                    raise errors.SERVICE_CERTIFICATE_IN_USE(
+                        thumbprint=row.goal["thumbprint"], deployment=deployment.goal["name"]
+                    )
+            tx.drop(KIND, row.key)
 
         _rules.accept(self._engine, call, change)
         return Reply()

@@ -271,6 +271,10 @@ EXTENSION_WITHOUT_AGENT = _bad(
 EXTENSION_TWICE = _bad("The role {role} refers to {name} twice.")
 DATA_DISK_NOT_FOUND = _missing("The role {role} has no data disk with the LUN {lun}.")
 INVALID_LUN = _bad("The LUN {lun} is in use in this role, or not between 0 and {highest}.")
+SERVICE_CERTIFICATE_IN_USE = _conflict(
+    "The certificate {thumbprint} is in use by the deployment '{deployment}'. Change its configuration, or delete it, "
+    "first."
+)
 SERVICE_CERTIFICATE_WITHOUT_KEY = _bad(
     "The certificate {thumbprint} was added without its private key, which a key pair needs. Add it as a PFX file."
 )
