@@ -178,9 +178,14 @@ def _status(row: Resource, present: list[Resource], underway: bool) -> str:
     if row.operation is not None and not any("applied" in one.state for one in present):
         return "Deploying"
     base = "Running" if row.goal["running"] else "Suspended"
-    made = [one for one in present if "applied" in one.state]
-    changing = underway or (row.operation is not None and len(made) != len(present))
+    changing = underway or (row.operation is not None and not all(_is_made(one) for one in present))
     return f"{base}Transitioning" if changing else base
+
+
+def _is_made(instance: Resource) -> bool:
+    """Whether an instance has its machine, which has been started if it is to run."""
+    started = instance.state.get("boot_id") is not None or not instance.goal["running"]
+    return started and "applied" in instance.state
 
 
 def _domains(current: Mapping[str, Any]) -> int:
