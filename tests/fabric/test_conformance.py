@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fabric.lab import FOOTER, MIB, PASSWORD, Lab, forward, free_port, ovf, processes, until
-from reddog.fabric import ComputeDriver, Disk, Forward, MachineError, MachineSpec, Network, Probe
+from reddog.fabric import AclRule, ComputeDriver, Disk, Forward, MachineError, MachineSpec, Network, Probe
 from reddog.fabric.ports import can_bind
 
 EXCLUDED = {
@@ -57,6 +57,9 @@ def test_an_unknown_machine_is_absent(lab: Lab) -> None:
     assert lab.driver.list() == []
 
 
+PLACE = Network("shop", "10.0.0.4", "web1", "example")
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -69,6 +72,10 @@ def test_an_unknown_machine_is_absent(lab: Lab) -> None:
         {"forwards": (replace(forward(1), address="localhost, please"),)},
         {"forwards": (replace(forward(1), port=0),)},
         {"forwards": (replace(forward(1), probe=Probe("tcp", 22)),)},
+        {"forwards": (replace(forward(1), acl=(AclRule("deny", "10.0.0.0/8"),)),)},
+        {"forwards": (replace(forward(1), idle_timeout=60.0),)},
+        {"network": PLACE, "forwards": (replace(forward(1), idle_timeout=0.0),)},
+        {"network": PLACE, "forwards": (replace(forward(1), acl=(AclRule("deny", "10.0.0.1/8"),)),)},
         {"network": Network("shop", "10.0.0.256", "web1", "example")},
         {"network": Network("shop", "10.0.0.3", "web1", "example")},
         {"network": Network("shop", "10.1.0.4", "web1", "example", subnet="10.0.0.0/16")},
@@ -355,6 +362,22 @@ def test_machines_share_an_endpoint_of_their_network(lab: Lab) -> None:
     lab.driver.restart("vm-1")
     lab.driver.shutdown("vm-1", timeout=0)
     lab.driver.set_forwards("vm-3", (forward(port),))
+
+
+def test_an_endpoint_gets_and_loses_its_access_control_list(lab: Lab) -> None:
+    port = free_port()
+    plain = forward(port)
+    listed = replace(plain, acl=(AclRule("permit", "10.0.0.0/8"),), idle_timeout=240.0)
+    lab.start("vm-1", network=member(4), forwards=(plain,))
+    for forwards in ((listed,), (listed,), (plain,), (listed,)):
+        lab.driver.set_forwards("vm-1", forwards)
+        with fails("PortInUse"):
+            lab.start("vm-2", forwards=(plain,))
+    lab.reopen()
+    with fails("PortInUse"):
+        lab.start("vm-2", network=member(5), forwards=(listed,))
+    lab.driver.remove("vm-1")
+    lab.start("vm-2", network=member(5), forwards=(listed,))
 
 
 def test_load_balanced_sets_listen_on_the_host(lab: Lab) -> None:

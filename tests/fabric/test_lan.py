@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 import reddog
 from fabric.ends import DOMAIN, GATEWAY, Bench, Computer, eventually
 from fabric.lab import free_port, processes
-from reddog.fabric import Probe
+from reddog.fabric import AclRule, Probe
 from reddog.fabric.lan import Backend, Lan, Member, _dhcp, _frames, mac_of
 from reddog.fabric.lan._balancer import Balancer
 from reddog.fabric.lan._frames import BROADCAST, End
@@ -312,6 +313,35 @@ def test_connections_outlive_a_change_and_the_listener_does_not_outlive_the_set(
             assert connection.makefile("rb").read().endswith(b"one")
 
 
+def test_clients_are_let_in_as_the_rules_say(bench: Bench) -> None:
+    place = free_port()
+    with _web("one") as first, _web("two") as second:
+        one, two = bench.computer("vm-4", 4), bench.computer("vm-5", 5)
+        plain = _backend(place, first, None)
+        rules = AclRule("deny", "127.0.0.3/32"), AclRule("permit", "127.0.0.2/31")
+        bench.join(one.balanced(replace(plain, acl=rules)))
+        clients = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+        assert [_get(place, client) for client in clients] == [None, "one", None]
+        bench.join(one.balanced(plain), two.balanced(replace(_backend(place, second, None), acl=rules)))
+        assert {_get(place, "127.0.0.1") for _ in range(4)} == {"one"}, "the other machine does not let it in"
+        assert {_get(place, "127.0.0.2") for _ in range(4)} == {"one", "two"}
+
+
+def test_connections_that_carry_nothing_are_broken_off(bench: Bench) -> None:
+    place = free_port()
+    with _web("one") as first:
+        one = bench.computer("vm-4", 4)
+        bench.join(one.balanced(replace(_backend(place, first, None), idle_timeout=0.5)))
+        with socket.create_connection(("127.0.0.1", place), 30) as connection:
+            for part in (b"GET / HTTP/1.0\r\n", *[b"X: y\r\n"] * 8):
+                connection.sendall(part)
+                time.sleep(0.1)
+            connection.sendall(b"\r\n")
+            assert connection.makefile("rb").read().endswith(b"one"), "it carried something all the time"
+        with socket.create_connection(("127.0.0.1", place), 30) as connection, pytest.raises(ConnectionError):
+            assert connection.recv(1) == b"never"
+
+
 def test_clients_that_leave_early_leave_nothing_behind(bench: Bench) -> None:
     place = free_port()
     with _web("one") as first:
@@ -421,7 +451,7 @@ def _asked_name(computer: Computer, name: str, kind: int = 1) -> list[bytes] | i
     return flags & 15 or [answer[-4:]] * count
 
 
-def _backend(place: int, host_port: int, probe: Probe) -> Backend:
+def _backend(place: int, host_port: int, probe: Probe | None) -> Backend:
     return Backend("web", "127.0.0.1", place, 80, "127.0.0.1", host_port, probe, host_port)
 
 
@@ -473,10 +503,10 @@ def _guest(computer: Computer) -> Iterator[threading.Event]:
     thread.join()
 
 
-def _get(port: int) -> str | None:
+def _get(port: int, client: str = "127.0.0.1") -> str | None:
     """Who answers; None: the connection breaks."""
     try:
-        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        with socket.create_connection(("127.0.0.1", port), 5, source_address=(client, 0)) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             said = connection.makefile("rb").read().decode()
     except ConnectionError:

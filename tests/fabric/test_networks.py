@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from fabric.conftest import need_qemu
 from fabric.guest import BOOT, Guest, new_ovf, said, system_disk
 from fabric.lab import Lab, forward, free_port, processes, until
-from reddog.fabric import Forward, Network, Probe
+from reddog.fabric import AclRule, Forward, Network, Probe
 from reddog.fabric.qemu import Readiness
 
 pytestmark = [pytest.mark.qemu, pytest.mark.slow]
@@ -71,6 +72,14 @@ def test_machines_of_one_network_find_each_other(lab: Lab) -> None:
     os.kill(process, signal.SIGKILL)
     until(lambda: answers(place) == {"web1", "web2"})
     assert one.run("sudo ping -c 1 -W 5 web2")
+
+    rules = AclRule("deny", "127.0.0.2/32"), AclRule("permit", "127.0.0.0/8")
+    listed = replace(one.spec.forwards[0], acl=rules, idle_timeout=60.0)
+    lab.driver.set_forwards("web1", (listed, web))
+    assert one.run("hostname") == "web1"
+    denied = socket.create_connection(("127.0.0.1", one.port), 30, source_address=("127.0.0.2", 0))
+    with denied, pytest.raises(ConnectionError):
+        assert denied.recv(1) == b"nothing"
 
 
 def answers(port: int) -> set[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fabric.lab import MIB, forward, ovf
-from reddog.fabric import Disk, Forward, MachineError, MachineSpec, Network, Probe
+from reddog.fabric import AclRule, Disk, Forward, MachineError, MachineSpec, Network, Probe
 from reddog.fabric.simulated import ManualClock, RealClock, SimulatedDriver
 
 
@@ -152,6 +152,17 @@ def machine(driver: SimulatedDriver, spec: MachineSpec, tmp_path: Path) -> Calla
         driver.start(replace(spec, id=id, name=id, os_disk=Disk(path, MIB), provisioning=None, **changes))
 
     return start
+
+
+def test_connections_are_taken_from_those_whom_the_rules_permit(
+    driver: SimulatedDriver, clock: ManualClock, machine: Callable[..., None]
+) -> None:
+    rules = AclRule("deny", "10.0.0.0/8"), AclRule("deny", "127.0.0.1/32")
+    web = Forward("web", "tcp", "127.0.0.2", 80, 8080, acl=rules)
+    machine("vm-1", network=Network("shop", "10.0.0.4", "web", "example"), forwards=(web,))
+    clock.advance(40)
+    assert driver.connect("127.0.0.2", 80, client="192.0.2.1") == "vm-1"
+    assert driver.connect("127.0.0.2", 80) is None
 
 
 def test_connections_are_spread_over_machines_whose_probe_succeeds(

@@ -535,13 +535,3 @@ def test_a_platform_image_may_be_replaced_while_its_machines_live(place: World) 
     image.unlink()
     place.do("Delete Deployment by name", **DEPLOYMENT)
     make_vhd(image)
-
-
-def test_key_pairs_are_refused_by_name(place: World) -> None:
-    pair = wire.only(wire.KeyPair, fingerprint="AB" * 20, path="/home/jo/.ssh/id_rsa")
-    ssh = wire.only(wire.SSH, key_pairs=wire.KeyPairs([pair]))
-    role = bodies.role(provisioning=bodies.linux(ssh=ssh))
-    message = place.refuses(
-        "NotImplemented", "Create Virtual Machine Deployment", bodies.deployment(role), service="svc"
-    )
-    assert "SSH KeyPairs" in message

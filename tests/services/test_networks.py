@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reddog import wire
-from reddog.fabric import Probe
+from reddog.fabric import AclRule, Probe
 from services import bodies
 from services.world import World
 
@@ -128,6 +128,38 @@ def test_probes_have_defaults_and_are_told(place: World) -> None:
     assert forward.distribution == "sourceIP"
 
 
+def acl(*rules: tuple[int, str, str]) -> Any:
+    made = [
+        wire.only(wire.AclRule, order=order, action=action, remote_subnet=subnet)
+        for order, action, subnet in rules
+    ]
+    return wire.only(wire.EndpointAcl, rules=wire.AclRules(made))
+
+
+def test_access_control_lists_and_idle_timeouts_count(place: World) -> None:
+    rules = acl((200, "deny", "0.0.0.0/0"), (100, "Permit", "10.1.2.3/8"))
+    ssh = bodies.endpoint(endpoint_acl=rules, idle_timeout_in_minutes=5)
+    place.do(CREATE, bodies.deployment(web_role("one", ssh)), service="svc")
+    told = place.call("Get Role", **DEPLOYMENT, role="one").configuration_sets[0].input_endpoints[0]
+    assert [rule.order for rule in told.endpoint_acl.rules] == [200, 100]
+    (forward,) = place.driver.spec(machine(place, "one")).forwards
+    assert forward.acl == (AclRule("permit", "10.0.0.0/8"), AclRule("deny", "0.0.0.0/0"))
+    assert forward.idle_timeout == 300
+    plain = wire.only(wire.PersistentVMRole, role_name="one")
+    plain.configuration_sets = wire.ConfigurationSets([bodies.network(bodies.endpoint())])
+    place.do("Update Role", plain, **DEPLOYMENT, role="one")
+    (changed,) = place.driver.spec(machine(place, "one")).forwards
+    assert (changed.acl, changed.idle_timeout, changed.port) == ((), None, forward.port)
+
+
+def test_a_set_gets_an_access_control_list_in_all_its_roles(place: World) -> None:
+    place.do(CREATE, bodies.deployment(web_role("one"), web_role("two")), service="svc")
+    body = one_set(endpoint_acl=acl((0, "deny", "192.0.2.0/24")))
+    place.do("Update Load-Balanced Endpoint Set", body, **DEPLOYMENT)
+    for name in ("one", "two"):
+        assert place.driver.spec(machine(place, name)).forwards[0].acl == (AclRule("deny", "192.0.2.0/24"),)
+
+
 @pytest.mark.parametrize(
     ("code", "endpoint"),
     [
@@ -144,6 +176,15 @@ def test_probes_have_defaults_and_are_told(place: World) -> None:
         ("InvalidXmlRequest", shared(load_balancer_distribution="sometimes")),
         ("InvalidXmlRequest", shared(idle_timeout_in_minutes=31)),
         ("NotImplemented", shared(load_balancer_name="inside")),
+        ("InvalidXmlRequest", shared(endpoint_acl=acl((1, "allow", "10.0.0.0/8")))),
+        ("InvalidXmlRequest", shared(endpoint_acl=acl((1, "deny", "10.0.0.0/33")))),
+        ("InvalidXmlRequest", shared(endpoint_acl=acl((1, "deny", "2001:db8::/32")))),
+        (
+            "InvalidXmlRequest",
+            shared(endpoint_acl=acl((1, "deny", "10.0.0.0/8"), (1, "permit", "10.0.0.0/9"))),
+        ),
+        ("InvalidXmlRequest", shared(endpoint_acl=acl(*[(n, "deny", "10.0.0.0/8") for n in range(51)]))),
+        ("NotImplemented", bodies.endpoint(protocol="udp", endpoint_acl=acl((1, "deny", "10.0.0.0/8")))),
     ],
 )
 def test_endpoints_that_cannot_be_are_refused(place: World, code: str, endpoint: Any) -> None:

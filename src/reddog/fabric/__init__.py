@@ -2,6 +2,7 @@
 
 from reddog.fabric.compute import (
     Accelerator,
+    AclRule,
     Cause,
     ComputeDriver,
     Disk,
@@ -16,6 +17,7 @@ from reddog.fabric.compute import (
 
 __all__ = [
     "Accelerator",
+    "AclRule",
     "Cause",
     "ComputeDriver",
     "Disk",

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from reddog.fabric.compute import Disk, Forward, MachineError, MachineSpec, Network, Probe
+from reddog.fabric.compute import AclRule, Disk, Forward, MachineError, MachineSpec, Network, Probe
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62})")
@@ -74,14 +74,14 @@ def with_forwards(spec: MachineSpec, forwards: Iterable[Forward]) -> MachineSpec
     :raises MachineError: InvalidSpec, NotSupported.
     """
     checked = _check_forwards(forwards)
-    if spec.network is None and any(forward.probe for forward in checked):
-        raise _invalid(f"{spec.id} has a probe, but no network.", "Put it in the network of the others.")
+    if spec.network is None and any(forward.balanced for forward in checked):
+        raise _invalid(f"{spec.id} has a balanced forward, but no network.", "Put it in a network.")
     return replace(spec, forwards=checked)
 
 
 def own_forwards(forwards: Iterable[Forward]) -> list[Forward]:
-    """The forwards of the machine alone, as opposed to its part in load-balanced sets."""
-    return [forward for forward in forwards if forward.probe is None]
+    """The forwards that lead to the machine alone, as opposed to those of the load balancer."""
+    return [forward for forward in forwards if not forward.balanced]
 
 
 def _check_forwards(forwards: Iterable[Forward]) -> tuple[Forward, ...]:
@@ -109,14 +109,27 @@ def _check_forward(forward: Forward) -> None:
         raise _invalid(f"{forward.name}: a port is out of range.", "Use 1 to 65535.")
     if forward.protocol not in ("tcp", "udp"):
         raise _invalid(f"{forward.name}: {forward.protocol!r} is no protocol.", "Use tcp or udp.")
+    if forward.balanced and forward.protocol == "udp":
+        message = f"{forward.name}: load-balanced sets and access control lists over UDP are not supported."
+        raise MachineError("NotSupported", message, "Use TCP, or a plain endpoint of one machine.")
     if forward.probe is not None:
         _check_probe(forward, forward.probe)
+    if forward.idle_timeout is not None and forward.idle_timeout <= 0:
+        raise _invalid(f"{forward.name}: its idle timeout is no time.", "Use seconds above 0.")
+    for rule in forward.acl:
+        _check_rule(forward, rule)
+
+
+def _check_rule(forward: Forward, rule: AclRule) -> None:
+    try:
+        ipaddress.IPv4Network(rule.subnet)
+    except ValueError:
+        raise _invalid(f"{forward.name}: {rule.subnet!r} is no subnet.", "Use one like 10.0.0.0/8.") from None
+    if rule.action not in ("permit", "deny"):
+        raise _invalid(f"{forward.name}: {rule.action!r} is no action.", "Use permit or deny.")
 
 
 def _check_probe(forward: Forward, probe: Probe) -> None:
-    if forward.protocol == "udp":
-        message = f"{forward.name}: load-balanced sets over UDP are not supported."
-        raise MachineError("NotSupported", message, "Use TCP, or an endpoint of one machine.")
     if probe.protocol not in ("tcp", "http") or not 0 < probe.port < 65536:
         raise _invalid(f"{forward.name}: its probe is invalid.", "Use tcp or http, and port 1 to 65535.")
     if probe.interval <= 0 or probe.timeout <= 0:
@@ -242,7 +255,8 @@ def _seat(network: Network) -> tuple[str, str, str]:
 
 def _forward(document: dict[str, Any]) -> Forward:
     probe = document.get("probe")
-    return Forward(**{**document, "probe": Probe(**probe) if probe else None})
+    rules = tuple(AclRule(**rule) for rule in document.get("acl", ()))
+    return Forward(**{**document, "probe": Probe(**probe) if probe else None, "acl": rules})
 
 
 def _network(document: dict[str, Any] | None) -> Network | None:

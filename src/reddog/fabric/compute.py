@@ -45,13 +45,23 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class AclRule:
+    """A rule of an endpoint's access control list: whether clients of an IPv4 subnet, as 10.0.0.0/8, may connect."""
+
+    action: Literal["permit", "deny"]
+    subnet: str
+
+
+@dataclass(frozen=True)
 class Forward:
     """An inbound endpoint: a port of the host's `address` that leads to the machine's `guest_port`.
 
     probe: None for an endpoint of this machine alone. Forwards of several machines of one network that have
     the same protocol, address and port and a probe form a load-balanced set: new connections are spread over
     those machines whose probe succeeds. distribution: `sourceIP` has one client's connections go to one of
-    them, for as long as the same ones can take any.
+    them, for as long as the same ones can take any. acl: the first rule whose subnet a client is in decides; one
+    that is in none may connect if no rule permits anybody. idle_timeout: seconds after which a connection that
+    carries nothing is broken off; None: never. Both need a network.
     """
 
     name: str
@@ -61,6 +71,13 @@ class Forward:
     guest_port: int
     probe: Probe | None = None
     distribution: Literal["", "sourceIP"] = ""
+    acl: tuple[AclRule, ...] = ()
+    idle_timeout: float | None = None
+
+    @property
+    def balanced(self) -> bool:
+        """Whether its network's load balancer takes the connections, which knows all that is more than a port."""
+        return self.probe is not None or bool(self.acl) or self.idle_timeout is not None
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from reddog.fabric import _specs, provisioning
+from reddog.fabric._acl import permits
 from reddog.fabric._clock import Clock, ManualClock, RealClock
 from reddog.fabric._files import hold_directory, private_dir, publish, write_atomic
 from reddog.fabric._watchers import Watchers
@@ -222,15 +223,19 @@ class SimulatedDriver:
 
     # -- what can be seen -------------------------------------------------------------------------------
 
-    def connect(self, address: str, port: int, protocol: str = "tcp") -> str | None:
-        """The id of the machine that takes a new connection to an endpoint; None: nobody does."""
+    def connect(
+        self, address: str, port: int, protocol: str = "tcp", client: str = "127.0.0.1"
+    ) -> str | None:
+        """The id of the machine that takes a client's new connection to an endpoint; None: nobody does."""
         with self._lock:
             place = protocol, address, port
             takers = [
                 machine.spec.id
                 for machine in sorted(self._machines.values(), key=lambda machine: machine.spec.id)
                 for forward in machine.spec.forwards
-                if _specs.place(forward) == place and self._takes(machine, forward)
+                if _specs.place(forward) == place
+                and permits(forward.acl, client)
+                and self._takes(machine, forward)
             ]
             if not takers:
                 return None

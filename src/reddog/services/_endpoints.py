@@ -7,10 +7,11 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Network
 from typing import Any
 
 from reddog.engine import Context, Reader, Resource
-from reddog.fabric import Forward, Probe
+from reddog.fabric import AclRule, Forward, Probe
 from reddog.fabric.ports import can_bind
 from reddog.services import _virtual_ips
 from reddog.wire import ConfigurationSet, encode, errors
@@ -19,6 +20,8 @@ PROTOCOLS = ("tcp", "udp")
 PROBE_PROTOCOLS = ("tcp", "http")
 DISTRIBUTIONS = {"": "", "none": "", "sourceip": "sourceIP", "sourceipprotocol": "sourceIP"}
 IDLE_TIMEOUTS = range(4, 31)  # minutes
+ACTIONS = ("permit", "deny")
+MOST_RULES = 50  # of an access control list
 INTERVAL, SHORTEST_INTERVAL = 15, 5  # seconds between two probes
 TIMEOUT, SHORTEST_TIMEOUT = 31, 11  # seconds without an answer
 LONGEST = 2**31 - 1  # seconds, of both
@@ -59,6 +62,7 @@ def _endpoints(network: ConfigurationSet | None) -> Iterator[dict[str, Any]]:
             "probe": _probe(endpoint.load_balancer_probe, local_port),
             "distribution": DISTRIBUTIONS[(endpoint.load_balancer_distribution or "").lower()],
             "idle_timeout": endpoint.idle_timeout_in_minutes,
+            "acl": _acl(endpoint.endpoint_acl),
         }
 
 
@@ -70,8 +74,31 @@ def _check(endpoint: Any) -> None:
     if (endpoint.load_balancer_distribution or "").lower() not in DISTRIBUTIONS:
         expected = "none, sourceIP or sourceIPProtocol"
         raise errors.INVALID_ELEMENT(element="LoadBalancerDistribution", expected=expected)
+    if (endpoint.protocol or "").lower() == "udp" and _acl(endpoint.endpoint_acl):
+        raise errors.NOT_SUPPORTED(operation="Access control lists of endpoints over UDP")
     if endpoint.load_balancer_name:
         raise errors.NOT_SUPPORTED(operation="Endpoints of an internal load balancer")
+
+
+def _acl(given: Any) -> list[dict[str, str]]:
+    """The rules of an access control list, in the order in which they count."""
+    rules = (given.rules if given is not None else None) or ()
+    if len(rules) > MOST_RULES or len({rule.order for rule in rules}) != len(rules):
+        expected = f"up to {MOST_RULES} rules, each with an Order of its own"
+        raise errors.INVALID_ELEMENT(element="EndpointAcl", expected=expected)
+    for rule in rules:
+        if (rule.action or "").lower() not in ACTIONS:
+            raise errors.INVALID_ELEMENT(element="Action", expected="permit or deny")
+    ordered = sorted(rules, key=lambda rule: rule.order)
+    return [{"action": rule.action.lower(), "subnet": _subnet(rule.remote_subnet)} for rule in ordered]
+
+
+def _subnet(given: str) -> str:
+    try:
+        return str(IPv4Network((given or "").strip(), strict=False))
+    except ValueError:
+        expected = "an IPv4 subnet such as 10.0.0.0/8"
+        raise errors.INVALID_ELEMENT(element="RemoteSubnet", expected=expected) from None
 
 
 def _probe(probe: Any, local_port: int) -> dict[str, Any] | None:
@@ -190,6 +217,7 @@ def asked(row: Resource, address: str | None) -> list[list[Any]]:
         [
             *(one["name"], one["protocol"], one["port"], address),
             *(one["local_port"], one["set"], one.get("probe"), one.get("distribution")),
+            *(one.get("acl", []), one["idle_timeout"]),
         ]
         for one in row.goal["endpoints"]
     ]
@@ -237,4 +265,12 @@ def _forward(endpoint: Mapping[str, Any], address: str, port: int) -> Forward:
             given.get("timeout", TIMEOUT),
         )
     forward = Forward(endpoint["name"], protocol, address, port, local_port, probe)
-    return replace(forward, distribution=endpoint.get("distribution", "")) if probe else forward
+    if protocol == "udp":
+        return forward
+    idle_timeout = endpoint["idle_timeout"]
+    return replace(
+        forward,
+        distribution=endpoint.get("distribution", "") if probe else "",
+        acl=tuple(AclRule(**rule) for rule in endpoint.get("acl", ())),
+        idle_timeout=idle_timeout and idle_timeout * 60,
+    )

@@ -1,4 +1,4 @@
-"""Load balancing: one listener for each set, and every new connection to the next machine that takes some."""
+"""Load balancing: one listener for each endpoint, and every new connection to the next machine that takes some."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from reddog.fabric._acl import permits
+from reddog.fabric.compute import Probe
 from reddog.fabric.lan._plan import Backend
 from reddog.fabric.lan._probes import Prober
 from reddog.fabric.lan._switch import Seat
@@ -36,23 +38,28 @@ class Turn:
     def __init__(self, seat: Seat, backend: Backend, prober: Prober) -> None:
         self.backend = backend
         self._good = -math.inf
-        self._task = asyncio.get_running_loop().create_task(self._probe(seat, prober))
+        self._task: asyncio.Task[None] | None = None
+        if backend.probe is not None:
+            work = self._ask_again_and_again(seat, backend.probe, prober)
+            self._task = asyncio.get_running_loop().create_task(work)
 
     @property
     def fit(self) -> bool:
-        """Whether the probe has succeeded, and not longer ago than its timeout."""
-        return time.monotonic() - self._good <= self.backend.probe.timeout
+        """Whether the probe, if there is one, has succeeded, and not longer ago than its timeout."""
+        probe = self.backend.probe
+        return probe is None or time.monotonic() - self._good <= probe.timeout
 
     def end(self) -> None:
         """Ask no more."""
-        self._task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
-    async def _probe(self, seat: Seat, prober: Prober) -> None:
+    async def _ask_again_and_again(self, seat: Seat, probe: Probe, prober: Prober) -> None:
         while True:
             asked = time.monotonic()
-            if await prober.ask(seat, self.backend):
+            if await prober.ask(seat, self.backend, probe):
                 self._good = time.monotonic()
-            await asyncio.sleep(max(0.0, asked + self.backend.probe.interval - time.monotonic()))
+            await asyncio.sleep(max(0.0, asked + probe.interval - time.monotonic()))
 
 
 class Set:
@@ -84,27 +91,33 @@ class Set:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._carrying.add(task := asyncio.current_task())
         try:
-            outward = await self._connect(writer.get_extra_info("peername")[0])
-            if outward is None:
+            found = await self._connect(writer.get_extra_info("peername")[0])
+            if found is None:
                 _reset(writer)
             else:
-                await _join((reader, writer), outward)
+                outward, idle_timeout = found
+                await _join((reader, writer), outward, idle_timeout)
         except OSError:
             _reset(writer)
         finally:
             writer.close()
             self._carrying.discard(task)
 
-    async def _connect(self, client: str) -> Pair | None:
-        """A connection to the first fit machine that is there; None when there is none."""
+    async def _connect(self, client: str) -> tuple[Pair, float | None] | None:
+        """A connection to the first fit machine that is there, and its idle timeout; None when there is none."""
         for backend in self._order(client):
             with contextlib.suppress(OSError):
-                return await asyncio.open_connection(backend.host_address, backend.host_port, limit=_CHUNK)
+                made = await asyncio.open_connection(backend.host_address, backend.host_port, limit=_CHUNK)
+                return made, backend.idle_timeout
         return None
 
     def _order(self, client: str) -> list[Backend]:
-        """The fit machines: each time another one first, or for each client another one."""
-        fit = {id: turn.backend for id, turn in sorted(self.turns.items()) if turn.fit}
+        """The fit machines that the client may use: each time another one first, or for each client another one."""
+        fit = {
+            id: turn.backend
+            for id, turn in sorted(self.turns.items())
+            if turn.fit and permits(turn.backend.acl, client)
+        }
         if any(backend.distribution == "sourceIP" for backend in fit.values()):
             ids = sorted(fit, key=lambda id: zlib.crc32(f"{client} {id}".encode()))
             return [fit[id] for id in ids]
@@ -156,19 +169,39 @@ class Balancer:
             group.turns[id] = Turn(seat, backend, self._prober)
 
 
-async def _join(one: Pair, other: Pair) -> None:
-    """Carry data both ways until both ends have been closed, or one breaks."""
+async def _join(one: Pair, other: Pair, idle_timeout: float | None) -> None:
+    """Carry data both ways until both ends have been closed, or one breaks, or nothing has come for too long."""
+    alarm = _Alarm(idle_timeout)
     try:
-        await asyncio.gather(_pump(one[0], other[1]), _pump(other[0], one[1]))
-    except OSError:
+        async with alarm.armed():
+            await asyncio.gather(_pump(one[0], other[1], alarm), _pump(other[0], one[1], alarm))
+    except OSError:  # TimeoutError is one
         _reset(one[1])
         _reset(other[1])
     finally:
         other[1].close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class _Alarm:
+    """Goes off when nothing has happened for so many seconds."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(seconds)
+
+    def armed(self) -> asyncio.Timeout:
+        """What is broken off, with a TimeoutError."""
+        return self._timeout
+
+    def put_off(self) -> None:
+        """Something has happened."""
+        if self._seconds is not None:
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._seconds)
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, alarm: _Alarm) -> None:
     while data := await reader.read(_CHUNK):
+        alarm.put_off()
         writer.write(data)
         await writer.drain()
     if writer.can_write_eof():

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reddog.fabric.compute import Probe
+from reddog.fabric.compute import AclRule, Probe
 
 LAN_SOCKET = "lan.sock"  # the machine's network card
 UPLINK_SOCKET = "uplink.sock"  # its way out
@@ -49,11 +49,11 @@ class Subnet:
 
 @dataclass(frozen=True)
 class Backend:
-    """A machine's part in a load-balanced set.
+    """A machine's part in what listens at an endpoint: a load-balanced set, or the machine alone.
 
-    name, address, port: the endpoint that the set listens at. guest_port: the machine's. host_port: where
-    the host reaches that. probe: tells whether the machine takes connections; probe_port: where the host
-    reaches the port that an HTTP probe asks. distribution: as in `compute.Forward`.
+    name, address, port: the endpoint. guest_port: the machine's. host_port: where the host reaches that. probe: tells
+    whether the machine takes connections, None: it always does; probe_port: where the host reaches the port that an
+    HTTP probe asks. distribution, acl, idle_timeout: as in `compute.Forward`.
     """
 
     name: str
@@ -62,9 +62,17 @@ class Backend:
     guest_port: int
     host_address: str
     host_port: int
-    probe: Probe
+    probe: Probe | None
     probe_port: int
     distribution: str = ""
+    acl: tuple[AclRule, ...] = ()
+    idle_timeout: float | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Backend:
+        """A backend as `Member.to_json` wrote it."""
+        probe = Probe(**document["probe"]) if document["probe"] else None
+        return cls(**{**document, "probe": probe, "acl": tuple(AclRule(**rule) for rule in document["acl"])})
 
 
 @dataclass(frozen=True)
@@ -87,9 +95,8 @@ class Member:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Member:
         """A member as `to_json` wrote it."""
-        backends = (Backend(**{**one, "probe": Probe(**one["probe"])}) for one in document["backends"])
-        servers = tuple(document["dns_servers"])
-        return cls(**{**document, "dns_servers": servers, "backends": tuple(backends)})
+        backends = tuple(map(Backend.from_json, document["backends"]))
+        return cls(**{**document, "dns_servers": tuple(document["dns_servers"]), "backends": backends})
 
 
 def mac_of(id: str) -> bytes:

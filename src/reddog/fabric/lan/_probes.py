@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import random
 
+from reddog.fabric.compute import Probe
 from reddog.fabric.lan import _frames
 from reddog.fabric.lan._frames import End, Packet
 from reddog.fabric.lan._plan import Backend
@@ -30,13 +31,12 @@ class Prober:
         self._waiting: dict[_Key, tuple[int, asyncio.Future[bool]]] = {}
         self._ports = itertools.cycle(_PORTS)
 
-    async def ask(self, seat: Seat, backend: Backend) -> bool:
-        """Whether the machine gives a good answer before the next question is due."""
-        probe = backend.probe
+    async def ask(self, seat: Seat, backend: Backend, probe: Probe) -> bool:
+        """Whether the machine gives a good answer to its probe before the next question is due."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(probe.interval, probe.timeout)):
                 if probe.protocol == "http":
-                    return await _get(backend)
+                    return await _get(backend, probe.path)
                 return await self._knock(seat, probe.port)
         return False
 
@@ -67,8 +67,8 @@ class Prober:
         answered.set_result(accepts)
 
 
-async def _get(backend: Backend) -> bool:
-    """Whether a GET of the probe's path is answered 200."""
+async def _get(backend: Backend, path: str) -> bool:
+    """Whether a GET of a probe's path is answered 200."""
     try:
         reader, writer = await asyncio.open_connection(backend.host_address, backend.probe_port)
     except OSError:
@@ -76,7 +76,7 @@ async def _get(backend: Backend) -> bool:
     try:
         host = f"{backend.address}:{backend.port}"
         writer.write(
-            f"GET {backend.probe.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Load Balancer Agent\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Load Balancer Agent\r\n"
             "Connection: close\r\n\r\n".encode()
         )
         line = await reader.readuntil(b"\n")

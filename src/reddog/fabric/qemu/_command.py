@@ -153,10 +153,10 @@ def balanced_ports(forwards: Iterable[Forward]) -> set[int]:
     """The guest's ports that the load balancer has to reach."""
     found = set()
     for forward in forwards:
-        if forward.probe is not None:
-            found |= {forward.guest_port} | (
-                {forward.probe.port} if forward.probe.protocol == "http" else set()
-            )
+        if forward.balanced:
+            found.add(forward.guest_port)
+        if forward.probe is not None and forward.probe.protocol == "http":
+            found.add(forward.probe.port)
     return found
 
 

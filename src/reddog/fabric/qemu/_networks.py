@@ -6,13 +6,14 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+from reddog.fabric import _specs
 from reddog.fabric._files import private_dir
 from reddog.fabric._process import Process
-from reddog.fabric.compute import MachineError, MachineSpec
+from reddog.fabric.compute import Forward, MachineError, MachineSpec
 from reddog.fabric.lan import Backend, Lan, Member, Place
 from reddog.fabric.qemu import _command
 from reddog.fabric.qemu._session import LoopThread
@@ -35,14 +36,27 @@ def member_of(spec: MachineSpec, directory: Path, ports: Mapping[int, int]) -> M
             host_address=_command.BALANCED_ADDRESS,
             host_port=ports[forward.guest_port],
             probe=forward.probe,
-            probe_port=ports.get(forward.probe.port, 0),
+            probe_port=ports.get(forward.probe.port, 0) if forward.probe is not None else 0,
             distribution=forward.distribution,
+            acl=forward.acl,
+            idle_timeout=forward.idle_timeout,
         )
         for forward in spec.forwards
-        if forward.probe is not None
+        if forward.balanced
     ]
     own = spec.id, str(directory), network.address, network.host_name, network.domain
     return Member(*own, network.dns_servers, network.subnet, tuple(backends))
+
+
+def _check_places(member: Member, others: Iterable[Member]) -> None:
+    """Refuse a place that another member listens at, unless both are of a load-balanced set."""
+    there = {
+        (one.address, one.port): one for other in others if other.id != member.id for one in other.backends
+    }
+    for own in member.backends:
+        rival = there.get((own.address, own.port))
+        if rival is not None and not (own.probe and rival.probe):
+            raise _specs.port_in_use(Forward(own.name, "tcp", own.address, own.port, own.guest_port))
 
 
 class Networks:
@@ -82,6 +96,7 @@ class Networks:
             members = self._members.setdefault(network, {})
             if members.get(member.id) == member:
                 return
+            _check_places(member, members.values())
             members[member.id] = member
             refused = self._arrange(network)
             for backend in member.backends:
