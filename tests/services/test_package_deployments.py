@@ -359,7 +359,7 @@ RESERVED = '<AddressAssignments><ReservedIPs><ReservedIP name="{}" /></ReservedI
         (
             csdef(role_xml(inside='<Certificates><Certificate name="c" /></Certificates>')),
             cscfg(certificates={"c": "A" * 40}),
-            "no certificate with the thumbprint",
+            f"The certificate with thumbprint {'A' * 40} was not found.",
         ),
         (
             csdef(

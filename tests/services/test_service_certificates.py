@@ -119,9 +119,9 @@ def test_a_deleted_certificate_is_gone_and_goes_with_its_service(place: World, c
         place.do("Create Cloud Service", bodies.service())
 
 
-def with_key_pair(client: Client) -> Any:
+def with_key_pair(client: Client, path: str = "/home/jo/id") -> Any:
     """A deployment of a Linux machine with a key pair of a certificate."""
-    pair = wire.KeyPair(client.certificate.thumbprint.lower(), "/home/jo/id")
+    pair = wire.KeyPair(client.certificate.thumbprint.lower(), path)
     words = bodies.linux(ssh=wire.SSH(key_pairs=wire.KeyPairs([pair])))
     return bodies.deployment(bodies.role(provisioning=words))
 
@@ -157,6 +157,17 @@ def test_a_private_key_is_given_to_machines_alone(place: World, client: Client) 
             assert path.stat().st_mode & 0o077 == 0
 
 
+def test_a_key_pair_says_where_it_goes_and_names_a_certificate_of_the_service(
+    place: World, client: Client
+) -> None:
+    create = "Create Virtual Machine Deployment"
+    message = place.refuses("BadRequest", create, with_key_pair(client), **SERVICE)
+    assert message.startswith("The certificate with thumbprint ")
+    place.do("Add Service Certificate", certificate_file(pfx(client, "p"), "pfx", "p"), **SERVICE)
+    message = place.refuses("InvalidXmlRequest", create, with_key_pair(client, ""), **SERVICE)
+    assert "Path is required in KeyPair" in message
+
+
 def test_the_document_with_a_private_key_is_gone_when_the_machine_is_ready(
     place: World, client: Client
 ) -> None:
@@ -186,4 +197,5 @@ def test_a_certificate_becomes_the_ssh_key_of_its_services_machines(place: World
     place.do("Create Cloud Service", bodies.service("two"))
     body = bodies.deployment(bodies.role("other", provisioning=words))
     message = place.refuses("BadRequest", "Create Virtual Machine Deployment", body, service="two")
-    assert "Add it first" in message
+    mark = client.certificate.thumbprint
+    assert message.startswith(f"The certificate with thumbprint {mark} was not found. Add it to the hosted service 'two'")

@@ -97,7 +97,9 @@ def _ssh_key(key: Any, certificates: _Certificates) -> tuple[str, str, str]:
 
 
 def _key_pair(key: Any, certificates: _Certificates) -> tuple[str, str, str]:
-    """As `_ssh_key`; the path is the private key's."""
+    """As `_ssh_key`; the path is the private key's, which has no usual place."""
+    if not key.path:
+        raise errors.MISSING_ELEMENT(element="Path", parent="KeyPair")
     if certificates(key.fingerprint).private_key is None:
         raise errors.SERVICE_CERTIFICATE_WITHOUT_KEY(thumbprint=key.fingerprint)
     return _ssh_key(key, certificates)

@@ -279,8 +279,8 @@ SERVICE_CERTIFICATE_WITHOUT_KEY = _bad(
     "The certificate {thumbprint} was added without its private key, which a key pair needs. Add it as a PFX file."
 )
 SERVICE_CERTIFICATE_NOT_FOUND = _bad(
-    "The hosted service '{service}' has no certificate with the thumbprint {thumbprint}. Add it first (Add Service "
-    "Certificate)."
+    "The certificate with thumbprint {thumbprint} was not found. Add it to the hosted service '{service}' first (Add "
+    "Service Certificate)."
 )
 ENDPOINT_PORT_UNAVAILABLE = _bad("An endpoint's port cannot be had on this host. {detail} {remedy}")
 INVALID_MACHINE = _bad("The role {role} cannot be run. {detail} {remedy}")
