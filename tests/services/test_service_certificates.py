@@ -197,5 +197,7 @@ def test_a_certificate_becomes_the_ssh_key_of_its_services_machines(place: World
     place.do("Create Cloud Service", bodies.service("two"))
     body = bodies.deployment(bodies.role("other", provisioning=words))
     message = place.refuses("BadRequest", "Create Virtual Machine Deployment", body, service="two")
-    mark = client.certificate.thumbprint
-    assert message.startswith(f"The certificate with thumbprint {mark} was not found. Add it to the hosted service 'two'")
+    assert message.startswith(
+        f"The certificate with thumbprint {client.certificate.thumbprint} was not found."
+    )
+    assert "Add it to the hosted service 'two' first" in message
