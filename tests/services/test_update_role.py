@@ -136,7 +136,37 @@ def _blob(world: World, path: object) -> str:
     return ""
 
 
-def test_disks_that_the_role_has_not_are_refused(disks: World) -> None:
+def test_data_disks_are_added(disks: World) -> None:
+    """A new one, and one that is there, together with other changes; those that are left out stay."""
+    disks.put_vhd(url("spare.vhd"))
+    disks.do("Add Disk", bodies.disk("spare", url("spare.vhd")))
+    spare = wire.only(wire.DataVirtualHardDisk, disk_name="spare", lun=3, host_caching="ReadOnly")
+    new = bodies.data_disk(None, 2, media_link=url("new.vhd"))
+    update(disks, data_virtual_hard_disks=data(spare, new), role_size="Large")
+    found = {one.lun or 0: one for one in told(disks).data_virtual_hard_disks}
+    assert sorted(found) == [0, 1, 2, 3]
+    assert (found[3].disk_name, found[3].host_caching) == ("spare", "ReadOnly")
+    assert (found[2].media_link, found[2].logical_disk_size_in_gb) == (url("new.vhd"), 2)
+    assert [disk.lun for disk in spec(disks).data_disks] == [0, 1, 3, 2]
+    assert disks.call("Get Disk", disk="spare").attached_to.role_name == "vm"
+    disks.do("Delete Data Disk", **ROLE, lun="3")
+    assert disks.call("Get Disk", disk="spare").attached_to is None
+
+
+def test_more_data_disks_than_the_size_takes_are_refused(disks: World) -> None:
+    more = data(*(bodies.data_disk(None, media_link=url(f"more{number}.vhd")) for number in range(2)))
+    body = wire.only(wire.PersistentVMRole, role_name="vm", data_virtual_hard_disks=more)
+    assert "Small" in disks.refuses("BadRequest", "Update Role", body, **ROLE)
+    update(
+        disks,
+        data_virtual_hard_disks=data(bodies.data_disk(None, media_link=url("x.vhd"))),
+        role_size="Medium",
+    )
+    again = wire.only(wire.PersistentVMRole, role_name="vm", role_size="Small")
+    assert "Small" in disks.refuses("BadRequest", "Update Role", again, **ROLE)
+
+
+def test_disks_that_cannot_be_are_refused(disks: World) -> None:
     def refused(code: str, **values: object) -> None:
         body = wire.only(wire.PersistentVMRole, role_name="vm", **values)
         disks.refuses(code, "Update Role", body, **ROLE)
@@ -146,7 +176,9 @@ def test_disks_that_the_role_has_not_are_refused(disks: World) -> None:
     refused(
         "BadRequest", data_virtual_hard_disks=data(wire.only(wire.DataVirtualHardDisk, disk_name="a", lun=16))
     )
-    refused("NotImplemented", data_virtual_hard_disks=data(bodies.data_disk(5)))
+    refused("BadRequest", data_virtual_hard_disks=data(bodies.data_disk(1, media_link=url("new.vhd"))))
+    unknown = wire.only(wire.DataVirtualHardDisk, disk_name="unknown", lun=2)
+    refused("ResourceNotFound", data_virtual_hard_disks=data(unknown), role_size="Large")
     refused("NotImplemented", os_virtual_hard_disk=wire.only(wire.OSVirtualHardDisk, disk_name="other"))
     bad = wire.only(wire.OSVirtualHardDisk, host_caching="Much")
     refused("InvalidXmlRequest", os_virtual_hard_disk=bad)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -115,21 +115,26 @@ class RolePlanner:
         }
         return plan
 
-    def plan_data_disk(self, place: Place, role: Resource, disk: Any) -> tuple[RolePlan, dict[str, Any]]:
-        """A data disk for a role that is there: what to insert, and the role's new entry.
+    def plan_data_disks(
+        self, place: Place, role: Resource, given: Iterable[Any], size: str
+    ) -> tuple[RolePlan, list[dict[str, Any]]]:
+        """Data disks for a role that is there: what to insert, and the role's new entries.
 
-        :raises ServiceError: the size of the role takes no more, or the disk is not acceptable.
+        :raises ServiceError: the role's size, which is named, takes no more, or a disk is not acceptable.
         """
         plan = RolePlan(role.goal["name"], {}, None, [], [])
-        others = role.goal["disks"]
-        limit = require_size(role.goal["size"]).max_data_disk_count or 0
-        if len(others) > limit:  # the system's disk does not count
-            raise errors.TOO_MANY_DATA_DISKS(size=role.goal["size"], limit=limit)
-        if disk.lun is None:
-            taken = [other["lun"] for other in others]
-            disk.lun = next(lun for lun in range(limit + 1) if lun not in taken)
-        stamp = _Stamp(place, f"{plan.name}-{disk.lun}")
-        return plan, self._data_disk(place, disk, stamp, plan, others)
+        entries: list[dict[str, Any]] = []
+        limit = require_size(size).max_data_disk_count or 0
+        for disk in given:
+            others = [*role.goal["disks"], *entries]
+            if len(others) > limit:  # the system's disk does not count
+                raise errors.TOO_MANY_DATA_DISKS(size=size, limit=limit)
+            if disk.lun is None:
+                taken = [other["lun"] for other in others]
+                disk.lun = next(lun for lun in range(limit + 1) if lun not in taken)
+            stamp = _Stamp(place, f"{plan.name}-{disk.lun}")
+            entries.append(self._data_disk(place, disk, stamp, plan, others))
+        return plan, entries
 
     def provisioning(self, place: Place, role: str, configuration: Any, os: str) -> bytes:
         """The document that sets up a guest of a generalized image.

@@ -55,7 +55,7 @@ class DataDisks:
         place = Place(
             call.subscription, service.goal["name"], deployment.goal["name"], service.goal["location"]
         )
-        plan, one = self._planner.plan_data_disk(place, before, call.body)
+        plan, (one,) = self._planner.plan_data_disks(place, before, [call.body], before.goal["size"])
 
         def change(tx: Tx) -> None:
             role = require_role(tx, call)

@@ -89,10 +89,7 @@ class Roles:
 
     def add(self, call: Call) -> Reply:
         """Add Role: another machine in a deployment."""
-        service = self._read(lambda reader: deployments.require_service(reader, call))
-        row = self._read(lambda reader: _require_machines(deployments.require(reader, call)))
-        location = service.goal["location"]
-        place = Place(call.subscription, service.goal["name"], row.goal["name"], location)
+        place = self._read(lambda reader: _place(reader, call))
         plan = self._planner.plan(place, call.body)
 
         def change(tx: Tx) -> None:
@@ -106,10 +103,14 @@ class Roles:
     def update(self, call: Call) -> Reply:
         """Update Role: its endpoints at once, its size by a restart, its availability set, guest agent and extensions.
 
-        What the body leaves out stays as it is. Of its disks, host caching and LUNs change. NotImplemented: it has
-        disks that the role has not.
+        What the body leaves out stays as it is. Of the disks that the role has, host caching and LUNs change; data
+        disks that it has not are added as by Add Data Disk. NotImplemented: the body has another system disk.
         """
         body = call.body
+        before = self._read(lambda reader: require_role(reader, call))
+        place = self._read(lambda reader: _place(reader, call))
+        unknown, size_name = _unknown_disks(before, body), body.role_size or before.goal["size"]
+        plan, new_disks = self._planner.plan_data_disks(place, before, unknown, size_name)
         network, _ = configuration_sets(body)
         changes: dict[str, Any] = {} if network is None else network_goal(network)
         if body.availability_set_name:
@@ -118,9 +119,9 @@ class Roles:
 
         def change(tx: Tx) -> None:
             role = require_role(tx, call)
-            changes.update({**_extensions(role, body), "disks": _disks(role, body)})
+            changes.update({**_extensions(role, body), "disks": _disks(role, body, new_disks)})
             changes.update(_kept_place(role, changes))
-            if size and len(role.goal["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
+            if size and len(changes["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
                 limit = require_size(size["size"]).max_data_disk_count
                 raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
             lock_deployment(tx, call)
@@ -129,7 +130,7 @@ class Roles:
             goal = {**role.goal, **changes}
             if size and size["size"] != role.goal["size"]:
                 goal |= {**size, "rebuilds": role.goal.get("rebuilds", 0) + 1}
-            tx.set_goal("role", role.key, goal)
+            tx.set_goal("role", role.key, goal, after=deployments.insert_disks(tx, plan, place, role.key))
 
         _rules.accept(self._engine, call, change)
         return Reply()
@@ -356,6 +357,13 @@ def _require_machines(deployment: Resource) -> Resource:
     return deployment
 
 
+def _place(reader: Reader, call: Call) -> Place:
+    """Where the role that a call names is, or is to be."""
+    service = deployments.require_service(reader, call)
+    deployment = _require_machines(deployments.require(reader, call))
+    return Place(call.subscription, service.goal["name"], deployment.goal["name"], service.goal["location"])
+
+
 def _kept_place(role: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
     """A role's subnet and static address. NotImplemented: an update asks for others."""
     kept = {name: role.goal[name] for name in ("subnet_name", "static_address")}
@@ -375,7 +383,15 @@ def _extensions(role: Resource, body: Any) -> dict[str, Any]:
     return changes
 
 
-def _disks(role: Resource, body: Any) -> list[dict[str, Any]]:
+def _unknown_disks(role: Resource, body: Any) -> list[Any]:
+    """The data disks of an update that a role does not have."""
+    known = {one["name"].lower() for one in role.goal["disks"]}
+    return [
+        disk for disk in body.data_virtual_hard_disks or () if (disk.disk_name or "").lower() not in known
+    ]
+
+
+def _disks(role: Resource, body: Any, new_disks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A role's disks as an update wants them."""
     given = {(disk.disk_name or "").lower(): disk for disk in body.data_virtual_hard_disks or ()}
     system, *others = role.goal["disks"]
@@ -384,11 +400,8 @@ def _disks(role: Resource, body: Any) -> list[dict[str, Any]]:
         raise errors.NOT_SUPPORTED(operation="Update Role with another system disk")
     found = [_changed_disk(system, asked)]
     for one in others:
-        found.append(_changed_disk(one, given.pop(one["name"].lower(), None)))
-    if given:
-        raise errors.NOT_SUPPORTED(
-            operation="Update Role with more data disks than the role has (Add Data Disk)"
-        )
+        found.append(_changed_disk(one, given.get(one["name"].lower())))
+    found += new_disks
     luns = [one["lun"] for one in found]
     for lun in luns:
         if luns.count(lun) > 1 or (lun is not None and not 0 <= lun <= vm_images.HIGHEST_LUN):
