@@ -14,6 +14,7 @@ from certificates import make_client
 from reddog import wire
 from reddog.fabric import Probe
 from reddog.services import _instance_reconciler, _package_files
+from reddog.services._package_plan import PackagePlanner
 from reddog.services.quotas import cores_of
 from service_packages import ENTRY, cscfg, csdef, make_package, old_package, role_xml
 from services import bodies
@@ -416,21 +417,28 @@ def test_a_reserved_ip_is_the_address(place: World) -> None:
     assert {one.address for one in first.forwards} == {address}
 
 
-def test_instances_are_given_the_certificates_of_their_role(place: World, tmp_path: Path) -> None:
-    def add(name: str) -> str:
-        made = make_client(tmp_path, name)
-        data = base64.b64encode(made.certificate.der).decode()
-        body = wire.only(wire.CertificateFile, data=data, certificate_format="cer")
-        place.do("Add Service Certificate", body, service="svc")
-        return made.certificate.thumbprint
+def add_certificate(world: World, name: str) -> str:
+    made = make_client(world.directory.parent, name).certificate
+    data = base64.b64encode(made.der).decode()
+    body = wire.only(wire.CertificateFile, data=data, certificate_format="cer")
+    world.do("Add Service Certificate", body, service="svc")
+    return made.thumbprint
 
+
+def certified(*names: str, domains: int | None = None) -> str:
+    """A definition whose role has certificates."""
+    inside = "".join(f'<Certificate name="{name}" />' for name in names)
+    return csdef(role_xml(inside=f"{ENTRY}<Certificates>{inside}</Certificates>"), domains=domains)
+
+
+def test_instances_are_given_the_certificates_of_their_role(place: World) -> None:
     def told() -> dict[str, str]:
         (settings,) = (place.directory / "roles" / "instances").glob("*/settings.tar")
         with tarfile.open(settings) as archive:
             files = {one.name.partition("/")[2]: archive.extractfile(one) for one in archive}
             return {name: file.read().decode() for name, file in files.items() if file is not None}
 
-    first, second = add("first"), add("second")
+    first, second = (add_certificate(place, name) for name in ("first", "second"))
     names = '<Certificate name="a" /><Certificate name="b" permissionLevel="elevated" />'
     upload(place, csdef(role_xml(inside=f"{ENTRY}<Certificates>{names}</Certificates>")))
     create(place, cscfg({"Web": 1}, certificates={"a": first, "b": first}), start_deployment=True)
@@ -449,6 +457,59 @@ def test_instances_are_given_the_certificates_of_their_role(place: World, tmp_pa
         )
     place.do("Delete Deployment by name", **DEP)
     place.do("Delete Service Certificate", service="svc", algorithm="sha1", thumbprint=first)
+
+
+def test_a_certificate_stays_while_an_instance_has_it(place: World) -> None:
+    """An update that is walked by hand, and a roll-back that has not come to the instance which has changed."""
+    old, new = (add_certificate(place, name) for name in ("old", "new"))
+    upload(place, certified("tls", domains=2))
+    create(place, cscfg({"Web": 2}, certificates={"tls": old}), start_deployment=True)
+    ready(place)
+    changed = bodies.change(cscfg({"Web": 2}, certificates={"tls": new}), "Manual")
+    place.do("Change Deployment Configuration by name", changed, **DEP)
+    place.do("Walk Upgrade Domain by name", bodies.walk(0), **DEP)
+    one = "svc/dep/web_in_0"
+
+    def marks() -> list[str]:
+        row = place.row("role_instance", one)
+        assert row is not None
+        return [named["thumbprint"] for named in row.state["applied"]["certificates"]]
+
+    place.eventually(lambda: marks() == [new])
+    ready(place)
+    place.do("Rollback Update Or Upgrade by name", bodies.rollback("Manual"), **DEP)
+    delete = {"service": "svc", "algorithm": "sha1", "thumbprint": new}
+    place.refuses("ConflictError", "Delete Service Certificate", **delete)
+    place.do("Walk Upgrade Domain by name", bodies.walk(0), **DEP)
+    place.eventually(lambda: marks() == [old])
+    place.do("Delete Service Certificate", **delete)
+
+
+def test_a_certificate_that_goes_while_a_package_is_taken_in_is_missed(
+    place: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, mark = PackagePlanner.take, add_certificate(place, "tls")
+
+    def slowly(*args: Any) -> Any:
+        plan = take(*args)
+        place.do("Delete Service Certificate", service="svc", algorithm="sha1", thumbprint=mark)
+        return plan
+
+    upload(place, certified("tls"))
+    given = cscfg(certificates={"tls": mark})
+    with monkeypatch.context() as patched:
+        patched.setattr(PackagePlanner, "take", slowly)
+        body = bodies.package_deployment(given)
+        message = place.refuses("BadRequest", "Create Deployment (package)", body, **SLOT)
+    assert "was not found" in message
+    upload(place)
+    create(place)
+    mark = add_certificate(place, "other")
+    upload(place, certified("tls"))
+    monkeypatch.setattr(PackagePlanner, "take", slowly)
+    body = bodies.upgrade(cscfg(certificates={"tls": mark}))
+    message = place.refuses("BadRequest", "Upgrade Deployment by name", body, **DEP)
+    assert "was not found" in message
 
 
 def test_packages_that_were_never_used_are_removed_at_the_next_start(tmp_path: Path) -> None:

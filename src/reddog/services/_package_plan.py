@@ -165,7 +165,7 @@ class PackagePlanner:
             check_configuration(definition, found)
         except PackageError as error:
             raise errors.INVALID_CONFIGURATION(detail=error.message, remedy=error.remedy) from None
-        self._read(lambda reader: _check_references(reader, service, found))
+        self._read(lambda reader: check_references(reader, service, found))
         site = self._read(lambda reader: virtual_networks.site_for(reader, service, found.virtual_network))
         _check_ports(definition, found)
         return PackagePlan(
@@ -288,8 +288,11 @@ def _needs_windows(role: RoleDefinition) -> str | None:
     return None
 
 
-def _check_references(reader: Reader, service: Resource, configuration: ServiceConfiguration) -> None:
-    """Refuse what the configuration names and the subscription does not have."""
+def check_references(reader: Reader, service: Resource, configuration: ServiceConfiguration) -> None:
+    """Refuse a configuration that names what the subscription does not have.
+
+    :raises ServiceError: there is no such certificate or reserved IP.
+    """
     for role in configuration.roles:
         for thumbprint in role.certificates.values():
             key = service_certificates.key_of(service.key, thumbprint)

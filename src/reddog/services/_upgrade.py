@@ -26,16 +26,18 @@ def plan_of(deployment: Resource, instance: Resource) -> dict[str, Any] | None:
     return plan
 
 
-def names_certificate(deployment: Resource, thumbprint: str) -> bool:
-    """Whether a package deployment's version, or the one before, names a certificate."""
-    versions = (deployment.goal.get(name) for name in ("current", "previous"))
-    return any(
-        one["thumbprint"] == thumbprint
-        for version in versions
-        if version is not None
-        for plan in version["roles"].values()
-        for one in plan.get("certificates", ())
-    )
+def names_certificate(deployment: Resource, instances: Iterable[Resource], thumbprint: str) -> bool:
+    """Whether a package deployment may need a certificate.
+
+    Its version and the one before may, those that a failing operation goes back to, and what instances are made of.
+    """
+    goals = (deployment.goal, (deployment.back or {}).get("goal") or {})
+    versions = [
+        goal[name] for goal in goals for name in ("current", "previous") if goal.get(name) is not None
+    ]
+    plans = [plan for version in versions for plan in version["roles"].values()]
+    plans += [one.state["applied"] for one in instances if one.state.get("applied") is not None]
+    return any(one["thumbprint"] == thumbprint for plan in plans for one in plan.get("certificates", ()))
 
 
 def is_outdated(deployment: Resource, instance: Resource) -> bool:

@@ -24,6 +24,7 @@ from reddog.services._package_plan import (
     PackagePlan,
     PackagePlanner,
     Plan,
+    check_references,
     keeps_local_data,
     with_revisions,
 )
@@ -95,6 +96,7 @@ class PackageDeployments:
             deployments.require_free(tx, service, name, slot)
             self._quotas.check_cores(tx, call.subscription, _cores(plan.roles))
             virtual_networks.site_for(tx, service, plan.virtual_network)
+            check_references(tx, service, plan.configuration)
             self._check_dns(tx, call.subscription, len(plan.dns))
             reserved = plan.configuration.reserved_ip
             if reserved is not None:
@@ -180,6 +182,7 @@ class PackageDeployments:
             row = tx.lock(deployments.KIND, require(tx, call).key)
             _refuse_during_manual(tx, row)
             _require_same_network(row, plan)
+            check_references(tx, service, plan.configuration)
             current = row.goal["current"]
             roles = _upgraded(current["roles"], plan.roles, only, force=bool(body.force))
             new = {**plan.as_goal(body.label, body.configuration), "roles": roles}

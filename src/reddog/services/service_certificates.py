@@ -119,7 +119,8 @@ class ServiceCertificates:
         def change(tx: Tx) -> None:
             row = _certificate(tx, call)
             for deployment in tx.list("deployment", parent=row.parent):
-                if _upgrade.names_certificate(deployment, row.goal["thumbprint"]):
+                instances = tx.list("role_instance", parent=deployment.key)
+                if _upgrade.names_certificate(deployment, instances, row.goal["thumbprint"]):
                     raise errors.SERVICE_CERTIFICATE_IN_USE(
                         thumbprint=row.goal["thumbprint"], deployment=deployment.goal["name"]
                     )
