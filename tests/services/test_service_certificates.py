@@ -17,7 +17,7 @@ from certificates import Client, make_client
 from reddog import _pfx, wire
 from reddog.fabric.provisioning import AZURE, REDDOG
 from services import bodies
-from services.world import OTHER, World
+from services.world import OTHER, World, opened
 
 SERVICE = {"service": "svc"}
 
@@ -155,6 +155,28 @@ def test_a_private_key_is_given_to_machines_alone(place: World, client: Client) 
     for path in place.directory.rglob("*"):
         if path.is_file() and secret.encode() in path.read_bytes().replace(b"\n", b""):
             assert path.stat().st_mode & 0o077 == 0
+
+
+def test_of_a_deleted_private_key_nothing_is_left(tmp_path: Path, client: Client) -> None:
+    with opened(tmp_path / "cloud") as world:
+        world.do("Create Storage Account", bodies.account())
+        world.do("Create Cloud Service", bodies.service())
+        world.do("Add Service Certificate", certificate_file(pfx(client, "p"), "pfx", "p"), **SERVICE)
+        world.do("Create Virtual Machine Deployment", with_key_pair(client), **SERVICE)
+        world.eventually(lambda: world.rows("role")[0].state.get("provisioning") is None)
+        world.rest()
+        (row,) = world.rows("service_certificate")
+        line = row.state["private_key"][640:704].encode()  # of PEM
+        assert files_with(world.directory, line)
+        world.do("Delete Service Certificate", **SERVICE, algorithm="sha1", thumbprint=row.goal["thumbprint"])
+    assert files_with(tmp_path / "cloud", line) == []
+
+
+def files_with(directory: Path, line: bytes) -> list[Path]:
+    """The files that hold a line, plain or within base64."""
+    parts = [line, *(base64.b64encode(bytes(shift) + line)[4:-4] for shift in range(3))]
+    files = [path for path in directory.rglob("*") if path.is_file()]
+    return [path for path in files if any(part in path.read_bytes() for part in parts)]
 
 
 def test_a_key_pair_says_where_it_goes_and_names_a_certificate_of_the_service(

@@ -145,6 +145,7 @@ def _appearing(target: Path) -> Iterator[Path]:
     draft = target.with_name(f".{target.name}.partial")
     draft.unlink(missing_ok=True)
     try:
+        draft.touch(mode=0o600, exist_ok=False)  # before there are secrets in it
         yield draft
         draft.chmod(0o600)
         _sync(draft)

@@ -42,6 +42,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # rows hold secrets
         if read_only:
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error:
