@@ -409,6 +409,17 @@ def test_sets_over_udp_are_refused_by_name(lab: Lab) -> None:
     assert lab.driver.list() == []
 
 
+def test_a_machine_that_is_started_anew_may_be_elsewhere(lab: Lab) -> None:
+    port = free_port()
+    lab.start("vm-1", network=member(4), forwards=(balanced(port),))
+    for place in (member(5), member(4, subnet="10.9.8.0/23"), member(7, id="other")):
+        lab.driver.shutdown("vm-1", timeout=0)
+        lab.start("vm-1", network=place, forwards=(balanced(port),))
+        assert lab.state("vm-1").power == "running"
+    lab.start("vm-2", network=member(7))
+    lab.driver.remove("vm-1")
+
+
 def test_names_and_servers_of_a_network_change_and_places_do_not(lab: Lab) -> None:
     lab.start("vm-1", network=member(4))
     lab.start("vm-2")

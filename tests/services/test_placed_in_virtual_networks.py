@@ -121,11 +121,44 @@ def test_an_update_keeps_the_place(site: World) -> None:
     site.do("Update Role", same, **role)
     shown = site.call("Get Role", **role).configuration_sets[0]
     assert (list(shown.subnet_names), shown.static_virtual_network_ip_address) == (["front"], "10.1.0.9")
-    other = wire.only(wire.PersistentVMRole, role_name="a")
+    (machine_row,) = site.rows("role")
+    assert machine_row.state.get("rebuilds", 0) == 0, "it was not restarted"
+
+
+def moved(subnet: str | None = None, address: str | None = None) -> wire.PersistentVMRole:
+    role = wire.only(wire.PersistentVMRole, role_name="a")
     network = bodies.network()
-    network.subnet_names = ["back"]
-    other.configuration_sets = wire.ConfigurationSets([network])
-    site.refuses("NotImplemented", "Update Role", other, **role)
+    network.subnet_names = [subnet] if subnet else None
+    network.static_virtual_network_ip_address = address
+    role.configuration_sets = wire.ConfigurationSets([network])
+    return role
+
+
+def test_an_update_moves_a_role(site: World) -> None:
+    create(site, in_subnet("a"), in_subnet("b"))
+    role = {"service": "svc", "deployment": "dep", "role": "a"}
+    for given, address, boots in (
+        (moved("front"), "10.1.0.4", 1),  # where it is already
+        (moved("back"), "10.1.1.4", 2),
+        (moved(None, "10.1.1.4"), "10.1.1.4", 2),
+        (moved(None, "10.1.1.6"), "10.1.1.6", 3),
+        (moved("front", "10.1.0.77"), "10.1.0.77", 4),
+        (moved("back"), "10.1.1.4", 5),
+    ):
+        site.do("Update Role", given, **role)
+        assert addresses(site)["a"] == address
+        found = site.driver._machines[site.machine("a")]
+        assert found.spec.network is not None
+        assert (found.spec.network.address, found.boot) == (address, boots)
+    shown = site.call("Get Role", **role).configuration_sets[0]
+    assert (list(shown.subnet_names), shown.static_virtual_network_ip_address) == (["back"], None)
+    for words, given in (
+        ("no subnet for 'none'", moved("none")),
+        ("cannot be had", moved("front", "10.1.0.5")),
+        ("cannot be had", moved(None, "10.1.0.9")),
+    ):
+        assert words in site.refuses("BadRequest", "Update Role", given, **role)
+    assert addresses(site)["a"] == "10.1.1.4"
 
 
 def test_it_can_be_asked_which_addresses_are_free(site: World) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from reddog.engine import Engine, Reader, Resource, Tx
 from reddog.services import (
     _media,
+    _private_networks,
     _rules,
     _upgrade,
     deployments,
@@ -31,6 +32,7 @@ from reddog.services.role_sizes import require_size
 from reddog.wire import PersistentVMRole, errors
 
 CAPTURE_ACTIONS = ("delete", "reprovision")
+_BUILT_IN = ("size", "address")  # of a role: what its machine is made anew for
 SHUTDOWN_ACTIONS = {"": "stopped", "stopped": "stopped", "stoppeddeallocated": "deallocated"}
 
 
@@ -101,7 +103,8 @@ class Roles:
         return Reply()
 
     def update(self, call: Call) -> Reply:
-        """Update Role: its endpoints at once, its size by a restart, its availability set, guest agent and extensions.
+        """Update Role: its endpoints at once, its size and its place in a virtual network by a restart, its
+        availability set, guest agent and extensions.
 
         What the body leaves out stays as it is. Of the disks that the role has, host caching and LUNs change; data
         disks that it has not are added as by Add Data Disk. NotImplemented: the body has another system disk.
@@ -120,16 +123,16 @@ class Roles:
         def change(tx: Tx) -> None:
             role = require_role(tx, call)
             changes.update({**_extensions(role, body), "disks": _disks(role, body, new_disks)})
-            changes.update(_kept_place(role, changes))
+            changes.update(_moved(tx, role, changes))
             if size and len(changes["disks"]) - 1 > (require_size(size["size"]).max_data_disk_count or 0):
                 limit = require_size(size["size"]).max_data_disk_count
                 raise errors.TOO_MANY_DATA_DISKS(size=size["size"], limit=limit)
             lock_deployment(tx, call)
             if size and role.goal["power"] != "deallocated":
                 self._quotas.check_cores(tx, call.subscription, size["cores"] - role.goal["cores"])
-            goal = {**role.goal, **changes}
-            if size and size["size"] != role.goal["size"]:
-                goal |= {**size, "rebuilds": role.goal.get("rebuilds", 0) + 1}
+            goal = {**role.goal, **changes, **size}
+            if any(goal[part] != role.goal[part] for part in _BUILT_IN):
+                goal["rebuilds"] = role.goal.get("rebuilds", 0) + 1
             tx.set_goal("role", role.key, goal, after=deployments.insert_disks(tx, plan, place, role.key))
 
         _rules.accept(self._engine, call, change)
@@ -364,12 +367,20 @@ def _place(reader: Reader, call: Call) -> Place:
     return Place(call.subscription, service.goal["name"], deployment.goal["name"], service.goal["location"])
 
 
-def _kept_place(role: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A role's subnet and static address. NotImplemented: an update asks for others."""
-    kept = {name: role.goal[name] for name in ("subnet_name", "static_address")}
-    if any(changes.get(name) not in (None, value) for name, value in kept.items()):
-        raise errors.NOT_SUPPORTED(operation="Update Role with another subnet or static address")
-    return kept
+def _moved(tx: Tx, role: Resource, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A role's subnet and static address after an update, and its address there; what is left out stays.
+
+    :raises ServiceError: BadRequest; there is no such place, or the address is not free there.
+    """
+    subnet = changes.get("subnet_name") or role.goal["subnet_name"]
+    moves = (subnet or "").lower() != (role.goal["subnet_name"] or "").lower()
+    static = changes.get("static_address") or (None if moves else role.goal["static_address"])
+    wanted = {"subnet_name": subnet, "static_address": static}
+    if static == role.goal["address"] or not (moves or static != role.goal["static_address"]):
+        return wanted
+    found = _private_networks.allocate(tx, role.parent or "", [subnet] if subnet else [], static)
+    stays = static is None and found["subnet"] == role.goal["subnet"]
+    return wanted if stays else {**wanted, **found}
 
 
 def _extensions(role: Resource, body: Any) -> dict[str, Any]:
