@@ -491,16 +491,15 @@ class Machine:
         """Wait in the background until the guest is ready. Runs in the loop."""
         self._cancel_ready()
         if not self.state.ready:
-            work = watch_ready(self.room, self._defined(), self.state.since, self._site.readiness)
-            self._ready_task = self._site.loop.spawn(self._become_ready(work))
+            self._ready_task = self._site.loop.spawn(self._become_ready(self._defined(), self.state.since))
 
     def _cancel_ready(self) -> None:
         if self._ready_task is not None:
             self._ready_task.cancel()
             self._ready_task = None
 
-    async def _become_ready(self, work: Coroutine[Any, Any, dict[str, str | None]]) -> None:
-        word = await work
+    async def _become_ready(self, spec: MachineSpec, since: datetime) -> None:
+        word = await watch_ready(self.room, spec, since, self._site.readiness)
         # before anybody can see that it is ready, the secrets are gone
         had_disc = self.room.destroy_disc()
         self._update(ready=True, **word)
