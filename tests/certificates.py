@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
 from reddog import pki
@@ -23,6 +24,16 @@ class Client:
 
     pem: Path
     certificate: pki.Certificate
+
+    def pfx(self, password: str) -> bytes:
+        """Key and certificate as PKCS #12."""
+        pem = self.pem.read_bytes()
+        key = serialization.load_pem_private_key(pem, None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        encryption = serialization.BestAvailableEncryption(password.encode())
+        return pkcs12.serialize_key_and_certificates(
+            b"x", key, x509.load_pem_x509_certificate(pem), None, encryption
+        )
 
     def context(self, ca_certificate: Path) -> ssl.SSLContext:
         context = client_context(ca_certificate)

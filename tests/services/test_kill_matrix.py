@@ -172,9 +172,25 @@ DAY = "YYYY-MM-DD"
 
 
 def certificate(directory: Path) -> Any:
-    found = make_client(directory, "ssh").certificate
-    data = base64.b64encode(found.der).decode()
-    return wire.only(wire.CertificateFile, data=data, certificate_format="cer", password="")
+    return certificate_file(make_client(directory, "ssh").certificate.der, "cer")
+
+
+def private_key(directory: Path) -> Any:
+    """The certificate of `certificate.cer`, with its private key."""
+    made = make_client(directory, "ssh")
+    (directory / "certificate.cer").write_bytes(made.certificate.der)
+    return certificate_file(made.pfx("secret"), "pfx")
+
+
+def certificate_file(data: bytes, form: str) -> Any:
+    encoded = base64.b64encode(data).decode()
+    return wire.only(wire.CertificateFile, data=encoded, certificate_format=form, password="secret")
+
+
+def without_private_key(world: World) -> None:
+    services(world)
+    public = (world.directory.parent / "certificate.cer").read_bytes()
+    world.do("Add Service Certificate", certificate_file(public, "cer"), service="svc")
 
 
 CASES: dict[str, Case] = {
@@ -205,6 +221,13 @@ CASES: dict[str, Case] = {
         certificate,
         params={"service": "svc"},
         made=("service_certificate",),
+    ),
+    "add a private key": Case(
+        without_private_key,
+        "Add Service Certificate",
+        private_key,
+        params={"service": "svc"},
+        made=("private key",),
     ),
     "add OS image": Case(
         accounts,
@@ -400,6 +423,9 @@ def summary(world: World) -> Summary:
             goal = {key: value for key, value in row.goal.items() if key not in RANDOM}
             key = "" if kind == "service_certificate" else f" {row.key}"
             found[f"{kind}{key}"] = (json.dumps(goal, sort_keys=True), row.parent, row.failure)
+    for row in world.rows("service_certificate"):
+        if row.state["private_key"]:
+            found["private key"] = row.state["private_key"]
     for account in world.rows("storage_account"):
         found |= {f"blob {name}": leased for name, leased in world.blobs(account.key).items()}
     for machine_id in world.driver.list():

@@ -417,12 +417,12 @@ def test_a_reserved_ip_is_the_address(place: World) -> None:
     assert {one.address for one in first.forwards} == {address}
 
 
-def add_certificate(world: World, name: str) -> str:
-    made = make_client(world.directory.parent, name).certificate
-    data = base64.b64encode(made.der).decode()
-    body = wire.only(wire.CertificateFile, data=data, certificate_format="cer")
+def add_certificate(world: World, name: str, form: str = "cer") -> str:
+    made = make_client(world.directory.parent, name)
+    data = base64.b64encode(made.pfx("p") if form == "pfx" else made.certificate.der).decode()
+    body = wire.only(wire.CertificateFile, data=data, certificate_format=form, password="p")
     world.do("Add Service Certificate", body, service="svc")
-    return made.thumbprint
+    return made.certificate.thumbprint
 
 
 def certified(*names: str, domains: int | None = None) -> str:
@@ -438,7 +438,7 @@ def test_instances_are_given_the_certificates_of_their_role(place: World) -> Non
             files = {one.name.partition("/")[2]: archive.extractfile(one) for one in archive}
             return {name: file.read().decode() for name, file in files.items() if file is not None}
 
-    first, second = (add_certificate(place, name) for name in ("first", "second"))
+    first, second = (add_certificate(place, form, form) for form in ("cer", "pfx"))
     names = '<Certificate name="a" /><Certificate name="b" permissionLevel="elevated" />'
     upload(place, csdef(role_xml(inside=f"{ENTRY}<Certificates>{names}</Certificates>")))
     create(place, cscfg({"Web": 1}, certificates={"a": first, "b": first}), start_deployment=True)
@@ -449,7 +449,10 @@ def test_instances_are_given_the_certificates_of_their_role(place: World) -> Non
     changed = bodies.change(cscfg({"Web": 1}, certificates={"a": second, "b": second}))
     place.do("Change Deployment Configuration by name", changed, **DEP)
     ready(place)
-    assert [name for name in told() if name.endswith(".crt")] == [f"certificates/{second}.crt"]
+    files = told()
+    given = [name for name in files if name.startswith("certificates/")]
+    assert given == [f"certificates/{second}.crt", f"certificates/{second}.prv"]
+    assert files[given[1]].startswith("-----BEGIN PRIVATE KEY-----\n")
     for mark in (first, second):  # the one before may be rolled back to
         params = {"service": "svc", "algorithm": "sha1", "thumbprint": mark}
         assert "in use by the deployment 'dep'" in place.refuses(

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import killing
+from certificates import make_client
 from reddog import wire
-from service_packages import cscfg, csdef, make_package, role_xml
+from service_packages import ENTRY, cscfg, csdef, make_package, role_xml
 from services import bodies
-from services.test_kill_matrix import Case, fail_next_start, prepared
+from services.test_kill_matrix import Case, certificate_file, fail_next_start, prepared, services
 from services.test_package_deployments import DEP, ENDPOINTS, SETTING, SLOT
 from services.world import World, url
 
@@ -61,6 +62,29 @@ def staged(world: World) -> None:
     world.do("Create Deployment (package)", body, service="svc", slot="staging")
 
 
+def certified(world: World) -> None:
+    """A deployment with a certificate; the service has another one, with a private key."""
+    made = make_client(world.directory.parent, "old")
+    public = certificate_file(made.certificate.der, "cer")
+    whole = certificate_file((world.directory.parent / "new.pfx").read_bytes(), "pfx")
+    services(world)
+    for one in (public, whole):
+        world.do("Add Service Certificate", one, service="svc")
+    named = '<Certificates><Certificate name="tls" /></Certificates>'
+    package = make_package(world.directory.parent, csdef(role_xml(inside=ENTRY + named), domains=2))
+    world.put_blob(url("app.cspkg"), package.read_bytes(), "BlockBlob")
+    configuration = cscfg(certificates={"tls": made.certificate.thumbprint})
+    body = bodies.package_deployment(configuration, start_deployment=True)
+    world.do("Create Deployment (package)", body, **SLOT)
+    world.rest()
+
+
+def other_certificate(directory: Path) -> Any:
+    made = make_client(directory, "new")
+    (directory / "new.pfx").write_bytes(made.pfx("secret"))
+    return bodies.change(cscfg(certificates={"tls": made.certificate.thumbprint}))
+
+
 def _colors(world: World) -> list[str]:
     return [row.state["applied"]["settings"]["Color"] for row in world.rows("role_instance")]
 
@@ -100,6 +124,9 @@ CASES: dict[str, Case] = {
         deployed, "Update Deployment Status by name", lambda directory: bodies.status("Suspended"), params=DEP
     ),
     "change a setting": Case(deployed, "Change Deployment Configuration by name", change("blue"), params=DEP),
+    "change a certificate": Case(
+        certified, "Change Deployment Configuration by name", other_certificate, params=DEP
+    ),
     "add an instance": Case(
         alone, "Change Deployment Configuration by name", change("blue", 2), params=DEP, made=TWO[1:]
     ),

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.serialization import pkcs12
 from lxml import etree
 
 from certificates import Client, make_client
@@ -32,15 +31,6 @@ def certificate_file(data: bytes, form: str = "cer", password: str | None = "") 
     return wire.only(wire.CertificateFile, data=encoded, certificate_format=form, password=password)
 
 
-def pfx(client: Client, password: str) -> bytes:
-    pem = client.pem.read_bytes()
-    key: Any = serialization.load_pem_private_key(pem, None)
-    encryption = serialization.BestAvailableEncryption(password.encode())
-    return pkcs12.serialize_key_and_certificates(
-        b"x", key, x509.load_pem_x509_certificate(pem), None, encryption
-    )
-
-
 def get(world: World, client: Client, **values: Any) -> Any:
     thumbprint = client.certificate.thumbprint
     return world.call(
@@ -52,7 +42,7 @@ def get(world: World, client: Client, **values: Any) -> Any:
 def test_a_certificate_is_taken_in_every_form_and_only_its_public_part_is_told(
     place: World, client: Client, form: str
 ) -> None:
-    data = {"pfx": pfx(client, "pässword"), "pem": client.pem.read_bytes()}.get(form, client.certificate.der)
+    data = {"pfx": client.pfx("pässword"), "pem": client.pem.read_bytes()}.get(form, client.certificate.der)
     password = "pässword" if form == "pfx" else ""
     body = certificate_file(data, "cer" if form == "pem" else form, password)
     place.do("Add Service Certificate", body, **SERVICE)
@@ -65,7 +55,7 @@ def test_a_certificate_is_taken_in_every_form_and_only_its_public_part_is_told(
 
 
 def test_what_is_no_certificate_is_refused(place: World, client: Client) -> None:
-    locked = pfx(client, "right")
+    locked = client.pfx("right")
     from_the_future = client.certificate.der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x1f", 1)
     for code, body in (
         ("BadRequest", certificate_file(b"rubbish")),
@@ -87,7 +77,7 @@ def test_a_file_whose_password_takes_ages_to_hash_holds_nobody_up(
 ) -> None:
     if limit == "PATIENCE":
         monkeypatch.setattr(_pfx, limit, 0.5)
-    whole = pfx(client, "secret")
+    whole = client.pfx("secret")
     assert (whole[:2], whole[-67:-65], whole[-4:]) == (b"\x30\x82", b"\x30\x41", b"\x02\x02\x08\x00")
     length = (len(whole) - 4 + 2).to_bytes(2)
     ages = b"\x02\x04\x7f\xff\xff\xff"  # 2^31 - 1 rounds
@@ -127,7 +117,7 @@ def with_key_pair(client: Client, path: str = "/home/jo/id") -> Any:
 
 
 def test_a_private_key_is_given_to_machines_alone(place: World, client: Client) -> None:
-    plain, whole = certificate_file(client.certificate.der), certificate_file(pfx(client, "p"), "pfx", "p")
+    plain, whole = certificate_file(client.certificate.der), certificate_file(client.pfx("p"), "pfx", "p")
     place.do("Add Service Certificate", plain, **SERVICE)
     body = with_key_pair(client)
     message = place.refuses("BadRequest", "Create Virtual Machine Deployment", body, **SERVICE)
@@ -161,7 +151,7 @@ def test_of_a_deleted_private_key_nothing_is_left(tmp_path: Path, client: Client
     with opened(tmp_path / "cloud") as world:
         world.do("Create Storage Account", bodies.account())
         world.do("Create Cloud Service", bodies.service())
-        world.do("Add Service Certificate", certificate_file(pfx(client, "p"), "pfx", "p"), **SERVICE)
+        world.do("Add Service Certificate", certificate_file(client.pfx("p"), "pfx", "p"), **SERVICE)
         world.do("Create Virtual Machine Deployment", with_key_pair(client), **SERVICE)
         world.eventually(lambda: world.rows("role")[0].state.get("provisioning") is None)
         world.rest()
@@ -185,7 +175,7 @@ def test_a_key_pair_says_where_it_goes_and_names_a_certificate_of_the_service(
     create = "Create Virtual Machine Deployment"
     message = place.refuses("BadRequest", create, with_key_pair(client), **SERVICE)
     assert message.startswith("The certificate with thumbprint ")
-    place.do("Add Service Certificate", certificate_file(pfx(client, "p"), "pfx", "p"), **SERVICE)
+    place.do("Add Service Certificate", certificate_file(client.pfx("p"), "pfx", "p"), **SERVICE)
     message = place.refuses("InvalidXmlRequest", create, with_key_pair(client, ""), **SERVICE)
     assert "Path is required in KeyPair" in message
 
@@ -193,7 +183,7 @@ def test_a_key_pair_says_where_it_goes_and_names_a_certificate_of_the_service(
 def test_the_document_with_a_private_key_is_gone_when_the_machine_is_ready(
     place: World, client: Client
 ) -> None:
-    place.do("Add Service Certificate", certificate_file(pfx(client, "p"), "pfx", "p"), **SERVICE)
+    place.do("Add Service Certificate", certificate_file(client.pfx("p"), "pfx", "p"), **SERVICE)
     place.do("Create Virtual Machine Deployment", with_key_pair(client), **SERVICE)
     place.eventually(lambda: place.rows("role")[0].state.get("provisioning") is None)
     place.rest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -439,4 +440,17 @@ def _wrong_role_files(world: World, rows: Rows) -> Iterator[str]:
         there = sorted(path.name for path in (root / "packages" / row.key).iterdir())
         if there != expected:
             yield f"files of the package {row.key}: {there}"
+    for row in rows["role_instance"]:
+        if row.state.get("boot_id") is not None:
+            yield from _wrong_certificates(root / "instances" / f"ri-{row.uid}" / "settings.tar", row)
     yield from (f"draft {path}" for path in root.rglob("*.partial"))
+
+
+def _wrong_certificates(settings: Path, row: Resource) -> Iterator[str]:
+    named = {one["thumbprint"] for one in row.state["applied"]["certificates"]}
+    with tarfile.open(settings) as archive:
+        told = {Path(name).stem for name in archive.getnames() if name.endswith(".crt")}
+    if told != named:
+        yield f"{row.ref} was told of the certificates {told}, not {named}"
+    if settings.stat().st_mode & 0o077:
+        yield f"others can read {settings}"
