@@ -275,8 +275,11 @@ def answers(place: Any) -> set[str]:
     return set(filter(None, (ask() for _ in range(4))))
 
 
-def check_certificate(machine: Any, thumbprint: str, key: paramiko.PKey) -> None:
-    """The machine has the certificate and its private key, as the Azure Linux agent keeps them, and a key pair."""
+def check_certificate(cloud: RunningCloud, machine: Any, thumbprint: str, key: paramiko.PKey) -> None:
+    """The machine has the certificate and its private key, as the Azure Linux agent keeps them, and a key pair.
+
+    The provisioning disc that they came on is gone.
+    """
 
     def look(command: str) -> str:
         return ssh(machine, USER, command, password=PASSWORD)
@@ -292,6 +295,13 @@ def check_certificate(machine: Any, thumbprint: str, key: paramiko.PKey) -> None
     assert look("cat keys/id.pub").split()[:2] == [key.get_name(), key.get_base64()]
     modes = look(f"sudo stat -c '%a %U' {place}.crt {place}.prv keys/id").split("\n")
     assert modes[:3] == ["600 root", "600 root", f"600 {USER}"]
+    line = private.splitlines()[5]
+
+    def is_kept() -> bool:
+        places = map(str, (cloud.data_dir / "machines", cloud.data_dir / "logs"))
+        return subprocess.run(["grep", "-rqF", line, *places], check=False).returncode == 0
+
+    eventually(lambda: not is_kept())
 
 
 def carry_a_data_disk(sms: ServiceManagementService, first: Any, second: Any) -> None:
@@ -324,7 +334,7 @@ def test_machines_of_a_deployment_share_a_network_and_an_endpoint(
     eventually(lambda: second_machine(sms).instance_status == "ReadyRole", BOOT_TIME)
     second = second_machine(sms)
     assert ssh(second, USER, "hostname", pkey=key) == "downshost\n"
-    check_certificate(second, thumbprint, key)
+    check_certificate(cloud, second, thumbprint, key)
     carry_a_data_disk(sms, first, second)
     addresses = first.ip_address, second.ip_address
     assert addresses[0].startswith("10.")
