@@ -43,7 +43,9 @@ def _main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     given = sys.stdin.buffer.read()
     end = _LENGTH + int.from_bytes(given[:_LENGTH])
-    key, certificate, _ = pkcs12.load_key_and_certificates(given[end:], given[_LENGTH:end] or None)
+    key, certificate, others = pkcs12.load_key_and_certificates(given[end:], given[_LENGTH:end] or None)
+    if key is None and certificate is None and others:  # which is whose is told by a key alone
+        certificate = others[0]
     shown = certificate.public_bytes(Encoding.DER) if certificate is not None else b""
     secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()) if key is not None else b""
     sys.stdout.buffer.write(len(shown).to_bytes(_LENGTH) + shown + secret)

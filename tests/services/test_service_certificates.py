@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import pkcs12
 from lxml import etree
 
 from certificates import Client, make_client
@@ -52,6 +53,26 @@ def test_a_certificate_is_taken_in_every_form_and_only_its_public_part_is_told(
     assert listed.thumbprint == client.certificate.thumbprint
     assert listed.thumbprint_algorithm == "sha1"
     assert listed.certificate_url.endswith(f"/certificates/sha1-{listed.thumbprint}")
+
+
+@pytest.mark.parametrize("whose", ["nobody's", "another's", "no"])
+def test_a_file_with_only_a_certificate_is_taken_and_one_with_only_a_key_is_not(
+    place: World, client: Client, tmp_path: Path, whose: str
+) -> None:
+    certificate = x509.load_der_x509_certificate(client.certificate.der)
+    other: Any = serialization.load_pem_private_key(make_client(tmp_path, "other").pem.read_bytes(), None)
+    key = None if whose == "nobody's" else other
+    kept = None if whose == "no" else [certificate]
+    encryption = serialization.BestAvailableEncryption(b"p")
+    data = pkcs12.serialize_key_and_certificates(b"x", key, None, kept, encryption)
+    body = certificate_file(data, "pfx", "p")
+    if whose == "nobody's":
+        place.do("Add Service Certificate", body, **SERVICE)
+        assert base64.b64decode(get(place, client).data) == client.certificate.der
+        assert place.rows("service_certificate")[0].state["private_key"] == ""
+    else:
+        message = place.refuses("BadRequest", "Add Service Certificate", body, **SERVICE)
+        assert "holds none" in message
 
 
 def test_what_is_no_certificate_is_refused(place: World, client: Client) -> None:

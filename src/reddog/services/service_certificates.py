@@ -172,7 +172,7 @@ def _load(data: str, form: str, password: str) -> tuple[x509.Certificate, bytes]
 def _from_pfx(raw: bytes, password: str) -> tuple[x509.Certificate, bytes]:
     found, key = read_pfx(raw, password)
     if not found:
-        raise errors.INVALID_CERTIFICATE(detail="the PFX file holds none")
+        raise errors.INVALID_CERTIFICATE(detail="the PFX file holds none, or not that of its private key")
     return x509.load_der_x509_certificate(found), key
 
 
