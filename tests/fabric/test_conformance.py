@@ -403,10 +403,16 @@ def test_load_balanced_sets_listen_on_the_host(lab: Lab) -> None:
     until(lambda: processes(lab.machines) == [])
 
 
-def test_sets_over_udp_are_refused_by_name(lab: Lab) -> None:
-    with fails("NotSupported"):
-        lab.start(network=member(4), forwards=(balanced(1, protocol="udp"),))
-    assert lab.driver.list() == []
+def test_sets_over_udp_have_ports_of_their_own(lab: Lab) -> None:
+    port = free_port()
+    lab.start(
+        "vm-1", network=member(4), forwards=(balanced(port), balanced(port, name="dns", protocol="udp"))
+    )
+    lab.start("vm-2", network=member(5), forwards=(balanced(port, name="dns", protocol="udp"),))
+    with fails("PortInUse"):
+        lab.start("vm-3", network=member(6), forwards=(forward(port, protocol="udp"),))
+    lab.driver.set_forwards("vm-1", ())
+    lab.start("vm-3", network=member(6), forwards=(forward(port),))
 
 
 def test_a_machine_that_is_started_anew_may_be_elsewhere(lab: Lab) -> None:

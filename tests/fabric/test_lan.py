@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -27,11 +27,14 @@ from fabric.ends import DOMAIN, GATEWAY, Bench, Computer, eventually
 from fabric.lab import free_port, processes
 from reddog.fabric import AclRule, Probe
 from reddog.fabric.lan import Backend, Lan, Member, _dhcp, _frames, mac_of
+from reddog.fabric.lan import _datagrams as _datagrams_module
 from reddog.fabric.lan._balancer import Balancer
+from reddog.fabric.lan._datagrams import Datagrams
 from reddog.fabric.lan._frames import BROADCAST, End
 from reddog.fabric.lan._names import Names
 from reddog.fabric.lan._plan import packed
 from reddog.fabric.lan._switch import Seat, Switch
+from reddog.fabric.ports import can_bind
 
 MEMBER = Member("vm-4", "/nowhere", "10.9.8.4", "web1", DOMAIN)
 PROBER = End(b"\x52\x56" + packed("10.9.8.2"), packed("10.9.8.2"))
@@ -342,6 +345,51 @@ def test_connections_that_carry_nothing_are_broken_off(bench: Bench) -> None:
             assert connection.recv(1) == b"never"
 
 
+def test_datagrams_go_to_one_machine_for_each_client(bench: Bench) -> None:
+    place = free_port(socket.SOCK_DGRAM)
+    with _echo("one") as first, _echo("two") as second:
+        one, two = bench.computer("vm-4", 4), bench.computer("vm-5", 5)
+        backends = [replace(_backend(place, port, None), protocol="udp") for port in (first, second)]
+        bench.join(one.balanced(backends[0]), two.balanced(backends[1]))
+        with ExitStack() as stack:
+            clients = [stack.enter_context(_datagrams(place)) for _ in range(4)]
+            said = [[_say(client, f"{number}") for number in range(3)] for client in clients]
+            whos = [{answer.partition(":")[0] for answer in answers} for answers in said]
+            assert all(len(who) == 1 for who in whos), "all of a client's go to the same machine"
+            assert {next(iter(who)) for who in whos} == {"one", "two"}
+            assert said[0][2].endswith(":2")
+            bench.join(one, two.balanced(backends[1]))
+            assert {_say(client, "x") for client in clients} == {"two:x"}
+        rules = (AclRule("permit", "127.0.0.2/32"),)
+        bench.join(two.balanced(replace(backends[1], acl=rules)))
+        with _datagrams(place, "127.0.0.2") as permitted, _datagrams(place) as denied:
+            assert _say(permitted, "y") == "two:y"
+            denied.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                _say(denied, "y")
+        bench.join(one)
+        assert can_bind("127.0.0.1", place, "udp")
+
+
+async def test_a_flow_that_is_silent_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_datagrams_module, "MOST_FLOWS", 2)
+    monkeypatch.setattr(_datagrams_module, "_SWEEP", 0.05)
+    place, loop = free_port(socket.SOCK_DGRAM), asyncio.get_running_loop()
+    with _echo("one") as port:
+        group = Datagrams()
+        await group.open("127.0.0.1", place)
+        backend = replace(_backend(place, port, None), protocol="udp", idle_timeout=0.2)
+        seat = mock.Mock(member=MEMBER)
+        group.arrange({"vm-4": (seat, backend)}, mock.Mock())
+        for number in range(4):
+            with _datagrams(place) as client:
+                assert await loop.run_in_executor(None, _say, client, f"{number}") == f"one:{number}"
+            assert len(group._flows) <= 2
+        async with asyncio.timeout(30):
+            await _gone(group)
+        await group.close()
+
+
 def test_clients_that_leave_early_leave_nothing_behind(bench: Bench) -> None:
     place = free_port()
     with _web("one") as first:
@@ -400,8 +448,8 @@ def test_a_port_that_somebody_has_is_told(bench: Bench) -> None:
         probe = Probe("tcp", 80)
         one = bench.computer("vm-4", 4)
         refused = bench.join(one.balanced(_backend(stranger, 1, probe)))
-        assert list(refused) == [("127.0.0.1", stranger)]
-        assert "is in use" in str(refused["127.0.0.1", stranger])
+        assert list(refused) == [("tcp", "127.0.0.1", stranger)]
+        assert "is in use" in str(refused["tcp", "127.0.0.1", stranger])
         one.plug()
     assert bench.join(one.balanced(_backend(stranger, 1, probe))) == {}
 
@@ -501,6 +549,45 @@ def _guest(computer: Computer) -> Iterator[threading.Event]:
     yield up
     over.set()
     thread.join()
+
+
+async def _gone(group: Datagrams) -> None:
+    for _ in iter(lambda: len(group._flows), 0):
+        await asyncio.sleep(0.05)
+
+
+@contextmanager
+def _echo(name: str) -> Iterator[int]:
+    """A service that answers datagrams with its name and what it was told; its port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as service:
+        service.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            while (told := service.recvfrom(2048))[0]:
+                service.sendto(f"{name}:".encode() + told[0], told[1])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield service.getsockname()[1]
+        finally:
+            service.sendto(b"", service.getsockname())
+            thread.join()
+
+
+@contextmanager
+def _datagrams(place: int, client: str = "127.0.0.1") -> Iterator[socket.socket]:
+    """A client of an endpoint."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind((client, 0))
+        made.connect(("127.0.0.1", place))
+        made.settimeout(30)
+        yield made
+
+
+def _say(client: socket.socket, text: str) -> str:
+    client.send(text.encode())
+    return client.recv(2048).decode()
 
 
 def _get(port: int, client: str = "127.0.0.1") -> str | None:

@@ -184,7 +184,6 @@ def test_a_set_gets_an_access_control_list_in_all_its_roles(place: World) -> Non
             shared(endpoint_acl=acl((1, "deny", "10.0.0.0/8"), (1, "permit", "10.0.0.0/9"))),
         ),
         ("InvalidXmlRequest", shared(endpoint_acl=acl(*[(n, "deny", "10.0.0.0/8") for n in range(51)]))),
-        ("NotImplemented", bodies.endpoint(protocol="udp", endpoint_acl=acl((1, "deny", "10.0.0.0/8")))),
     ],
 )
 def test_endpoints_that_cannot_be_are_refused(place: World, code: str, endpoint: Any) -> None:
@@ -195,12 +194,30 @@ def test_ports_are_shared_within_a_set_alone(place: World) -> None:
     place.do(CREATE, bodies.deployment(web_role("one", shared(), shared_udp())), service="svc")
     other = shared(load_balanced_endpoint_set_name="other")
     assert place.fails("Add Role", web_role("two", other), **DEPLOYMENT)[0] == "BadRequest"
-    code, message = place.fails("Add Role", web_role("two", shared_udp()), **DEPLOYMENT)
-    assert (code, "UDP" in message) == ("NotImplemented", True)
+    assert (
+        place.fails("Add Role", web_role("three", bodies.endpoint("web", 8080)), **DEPLOYMENT)[0]
+        == "BadRequest"
+    )
 
 
-def shared_udp() -> Any:
-    return shared(name="dns", protocol="udp")
+def test_a_set_over_udp_is_shared_too(place: World) -> None:
+    probed = shared_udp(load_balancer_probe=probe(protocol="tcp", port="99"))
+    roles = web_role("one", shared(), shared_udp()), web_role("two", shared(), shared_udp())
+    place.do(CREATE, bodies.deployment(*roles), service="svc")
+    given = [place.driver.spec(machine(place, name)).forwards[1] for name in ("one", "two")]
+    assert {(one.protocol, one.port, one.probe) for one in given} == {
+        ("udp", 8080, Probe("none", 80, "/", 15, 31))
+    }
+    place.eventually(lambda: place.driver.connect(given[0].address, 8080, "udp") is not None)
+    takers = {place.driver.connect(given[0].address, 8080, "udp") for _ in range(4)}
+    assert takers == {machine(place, "one"), machine(place, "two")}
+    place.do("Add Role", web_role("three", probed), **DEPLOYMENT)
+    (third,) = place.driver.spec(machine(place, "three")).forwards
+    assert third.probe == Probe("tcp", 99, "/", 15, 31)
+
+
+def shared_udp(**values: Any) -> Any:
+    return shared(name="dns", protocol="udp", **values)
 
 
 def one_set(**values: Any) -> Any:

@@ -174,13 +174,16 @@ def test_endpoints_are_probed_as_the_definition_says(place: World) -> None:
     assert first.forwards[0].probe == Probe("http", 81, "/up", interval=7, timeout=9)
 
 
-def test_endpoints_of_udp_are_the_first_instances(place: World) -> None:
+def test_instances_share_endpoints_of_udp(place: World) -> None:
     upload(place, csdef(role_xml(inside=ENDPOINTS.replace('protocol="http"', 'protocol="udp"'))))
     create(place, start_deployment=True)
     ready(place)
     first, second = (place.driver.spec(f"ri-{row.uid}") for row in place.rows("role_instance"))
-    assert [one.name for one in first.forwards] == ["http", "each"]
-    assert [one.name for one in second.forwards] == ["each"]
+    for spec in first, second:
+        assert [one.name for one in spec.forwards] == ["http", "each"]
+        assert spec.forwards[0].protocol == "udp"
+        assert spec.forwards[0].probe == Probe("none", 80, interval=2, timeout=5)
+    assert first.forwards[0].port == second.forwards[0].port
 
 
 def test_the_guest_is_told_who_it_is(place: World) -> None:

@@ -109,9 +109,6 @@ def _check_forward(forward: Forward) -> None:
         raise _invalid(f"{forward.name}: a port is out of range.", "Use 1 to 65535.")
     if forward.protocol not in ("tcp", "udp"):
         raise _invalid(f"{forward.name}: {forward.protocol!r} is no protocol.", "Use tcp or udp.")
-    if forward.balanced and forward.protocol == "udp":
-        message = f"{forward.name}: load-balanced sets and access control lists over UDP are not supported."
-        raise MachineError("NotSupported", message, "Use TCP, or a plain endpoint of one machine.")
     if forward.probe is not None:
         _check_probe(forward, forward.probe)
     if forward.idle_timeout is not None and forward.idle_timeout <= 0:
@@ -130,8 +127,10 @@ def _check_rule(forward: Forward, rule: AclRule) -> None:
 
 
 def _check_probe(forward: Forward, probe: Probe) -> None:
-    if probe.protocol not in ("tcp", "http") or not 0 < probe.port < 65536:
-        raise _invalid(f"{forward.name}: its probe is invalid.", "Use tcp or http, and port 1 to 65535.")
+    if probe.protocol not in ("tcp", "http", "none") or not 0 < probe.port < 65536:
+        raise _invalid(
+            f"{forward.name}: its probe is invalid.", "Use tcp, http or none, and port 1 to 65535."
+        )
     if probe.interval <= 0 or probe.timeout <= 0:
         raise _invalid(f"{forward.name}: its probe has no time.", "Use an interval and a timeout above 0.")
     if not probe.path.startswith("/") or not probe.path.isascii() or not probe.path.isprintable():

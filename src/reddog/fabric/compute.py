@@ -32,12 +32,13 @@ class Disk:
 class Probe:
     """How a load balancer finds out whether a machine can take connections.
 
-    protocol: `tcp` (the port accepts) or `http` (a GET of `path` answers 200). port: the guest's.
+    protocol: `tcp` (the port accepts), `http` (a GET of `path` answers 200), or `none`: it always can, as far as
+    anybody knows. port: the guest's.
     interval: seconds between two questions. timeout: seconds without a good answer after which the machine
     gets no new connections, until it answers again.
     """
 
-    protocol: Literal["tcp", "http"]
+    protocol: Literal["tcp", "http", "none"]
     port: int
     path: str = "/"
     interval: float = 15.0

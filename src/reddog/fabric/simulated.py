@@ -259,6 +259,8 @@ class SimulatedDriver:
         if not machine.state(now := self._clock.now()).ready:
             return False
         probe = forward.probe
+        if probe is not None and probe.protocol == "none":
+            probe = None
         port = forward.guest_port if probe is None else probe.port
         runs, since = self._services.get((machine.spec.id, port), (True, -math.inf))
         if probe is None:

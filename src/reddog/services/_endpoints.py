@@ -6,7 +6,6 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -17,6 +16,10 @@ from reddog.services import _virtual_ips
 from reddog.wire import ConfigurationSet, encode, errors
 
 PROTOCOLS = ("tcp", "udp")
+DEFAULT_PROBES = {
+    "tcp": "tcp",
+    "udp": "none",
+}  # of sets without a probe, by protocol: nothing answers at a port of UDP
 PROBE_PROTOCOLS = ("tcp", "http")
 DISTRIBUTIONS = {"": "", "none": "", "sourceip": "sourceIP", "sourceipprotocol": "sourceIP"}
 IDLE_TIMEOUTS = range(4, 31)  # minutes
@@ -74,8 +77,6 @@ def _check(endpoint: Any) -> None:
     if (endpoint.load_balancer_distribution or "").lower() not in DISTRIBUTIONS:
         expected = "none, sourceIP or sourceIPProtocol"
         raise errors.INVALID_ELEMENT(element="LoadBalancerDistribution", expected=expected)
-    if (endpoint.protocol or "").lower() == "udp" and _acl(endpoint.endpoint_acl):
-        raise errors.NOT_SUPPORTED(operation="Access control lists of endpoints over UDP")
     if endpoint.load_balancer_name:
         raise errors.NOT_SUPPORTED(operation="Endpoints of an internal load balancer")
 
@@ -244,19 +245,17 @@ def _check_ports(roles: list[Resource]) -> None:
     for role in roles:
         for endpoint in role.goal["endpoints"] if role.present else ():
             port, protocol = endpoint["port"], endpoint["protocol"]
-            if (port, protocol) in seen:
-                if endpoint["set"] is None or seen[port, protocol] != endpoint["set"]:
-                    raise errors.PORT_IN_USE(port=port)
-                if protocol == "udp":
-                    raise errors.NOT_SUPPORTED(operation="Load-balanced endpoint sets over UDP")
+            taken, mine = (port, protocol) in seen, endpoint["set"]
+            if taken and (mine is None or seen[port, protocol] != mine):
+                raise errors.PORT_IN_USE(port=port)
             seen[port, protocol] = endpoint["set"]
 
 
 def _forward(endpoint: Mapping[str, Any], address: str, port: int) -> Forward:
     protocol, local_port = endpoint["protocol"], endpoint["local_port"]
-    given = endpoint.get("probe") or {"protocol": "tcp", "port": local_port}
+    given = endpoint.get("probe") or {"protocol": DEFAULT_PROBES[protocol], "port": local_port}
     probe = None
-    if endpoint["set"] is not None and protocol == "tcp":
+    if endpoint["set"] is not None:
         probe = Probe(
             given["protocol"],
             given["port"],
@@ -264,13 +263,15 @@ def _forward(endpoint: Mapping[str, Any], address: str, port: int) -> Forward:
             given.get("interval", INTERVAL),
             given.get("timeout", TIMEOUT),
         )
-    forward = Forward(endpoint["name"], protocol, address, port, local_port, probe)
-    if protocol == "udp":
-        return forward
     idle_timeout = endpoint["idle_timeout"]
-    return replace(
-        forward,
-        distribution=endpoint.get("distribution", "") if probe else "",
+    return Forward(
+        endpoint["name"],
+        protocol,
+        address,
+        port,
+        local_port,
+        probe,
+        endpoint.get("distribution", "") if probe else "",
         acl=tuple(AclRule(**rule) for rule in endpoint.get("acl", ())),
         idle_timeout=idle_timeout and idle_timeout * 60,
     )

@@ -267,12 +267,13 @@ def _endpoint_plan(place: int, one: Endpoint) -> dict[str, Any]:
 
 
 def _probe_plan(one: Endpoint, local_port: int) -> dict[str, Any] | None:
-    """How a load balancer asks whether an instance takes connections at an input endpoint of TCP."""
-    if one.kind != "Input" or one.protocol == "udp":
+    """How a load balancer asks whether an instance takes what comes to an input endpoint."""
+    if one.kind != "Input":
         return None
     own = one.probe
     if own is None:
-        return {"protocol": "tcp", "port": local_port, **DEFAULT_PROBE}
+        protocol = "none" if one.protocol == "udp" else "tcp"
+        return {"protocol": protocol, "port": local_port, **DEFAULT_PROBE}
     given = {"path": own.path, "interval": own.interval, "timeout": own.timeout}
     return {"protocol": own.protocol, "port": own.port or local_port, **given}
 

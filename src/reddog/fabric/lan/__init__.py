@@ -7,7 +7,16 @@ way out, behind the second of its sockets. No privileges are needed, and nobody 
 directories can join.
 """
 
-from reddog.fabric.lan._client import Lan, Place
-from reddog.fabric.lan._plan import LAN_SOCKET, UPLINK_SOCKET, Backend, Member, Subnet, mac_of
+from reddog.fabric.lan._client import Lan
+from reddog.fabric.lan._plan import (
+    LAN_SOCKET,
+    UPLINK_SOCKET,
+    Backend,
+    Member,
+    Place,
+    Subnet,
+    endpoint,
+    mac_of,
+)
 
-__all__ = ["LAN_SOCKET", "UPLINK_SOCKET", "Backend", "Lan", "Member", "Place", "Subnet", "mac_of"]
+__all__ = ["LAN_SOCKET", "UPLINK_SOCKET", "Backend", "Lan", "Member", "Place", "Subnet", "endpoint", "mac_of"]

@@ -8,7 +8,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ import reddog
 from reddog.fabric import ports
 from reddog.fabric._files import private_dir
 from reddog.fabric._process import Process, ProcessDirectory, spawn
-from reddog.fabric.compute import Forward, MachineError
-from reddog.fabric.lan._plan import Member
+from reddog.fabric.compute import MachineError
+from reddog.fabric.lan._plan import Member, Place, endpoint
 from reddog.fabric.lan._server import CONTROL_SOCKET
 
 # nothing is imported from the directory, which is the process's working directory
@@ -25,7 +25,6 @@ _COMMAND = (sys.executable, "-P", "-m", "reddog.fabric.lan")
 _START = 20.0  # seconds
 _ANSWER = 20.0
 _END = 5.0
-Place = tuple[str, int]
 
 
 class Lan(ProcessDirectory):
@@ -42,7 +41,7 @@ class Lan(ProcessDirectory):
         self._process: Process | None = None
 
     def arrange(self, members: Sequence[Member]) -> dict[Place, MachineError]:
-        """Join exactly these machines. Returns why load-balanced sets cannot listen, by address and port.
+        """Join exactly these machines. Returns why endpoints cannot be opened, by their places.
 
         Raises MachineError DriverFailed or StartFailed.
         """
@@ -56,7 +55,7 @@ class Lan(ProcessDirectory):
         if answer["version"] != reddog.__version__:  # an older reddog has started it
             self._end()
             answer = self._tell(members)
-        return {(one["address"], one["port"]): _refusal(one) for one in answer["refused"]}
+        return {place: _refusal(one["name"], place, one["errno"]) for one, place in _refused(answer)}
 
     def _tell(self, members: Sequence[Member]) -> dict[str, Any]:
         self._have_process()
@@ -121,6 +120,11 @@ class Lan(ProcessDirectory):
         return MachineError("DriverFailed", f"{message}: {said[-1]}" if said else f"{message}.", "Try again.")
 
 
-def _refusal(refused: dict[str, Any]) -> MachineError:
-    forward = Forward(refused["name"], "tcp", refused["address"], refused["port"], 1)
-    return ports.bind_error(forward, refused["errno"])
+def _refused(answer: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Place]]:
+    for one in answer["refused"]:
+        protocol, address, port = one["place"]
+        yield one, (protocol, address, port)
+
+
+def _refusal(name: str, place: Place, errno: int) -> MachineError:
+    return ports.bind_error(endpoint(name, place), errno)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reddog.fabric.compute import AclRule, Probe
+from reddog.fabric.compute import AclRule, Forward, Probe
 
 LAN_SOCKET = "lan.sock"  # the machine's network card
 UPLINK_SOCKET = "uplink.sock"  # its way out
@@ -47,13 +47,16 @@ class Subnet:
         return str(self.network[3])
 
 
+Place = tuple[str, str, int]
+
+
 @dataclass(frozen=True)
 class Backend:
     """A machine's part in what listens at an endpoint: a load-balanced set, or the machine alone.
 
     name, address, port: the endpoint. guest_port: the machine's. host_port: where the host reaches that. probe: tells
     whether the machine takes connections, None: it always does; probe_port: where the host reaches the port that an
-    HTTP probe asks. distribution, acl, idle_timeout: as in `compute.Forward`.
+    HTTP probe asks. distribution, acl, idle_timeout, protocol: as in `compute.Forward`.
     """
 
     name: str
@@ -67,6 +70,12 @@ class Backend:
     distribution: str = ""
     acl: tuple[AclRule, ...] = ()
     idle_timeout: float | None = None
+    protocol: str = "tcp"
+
+    @property
+    def place(self) -> Place:
+        """Where the endpoint is: protocol, address and port."""
+        return self.protocol, self.address, self.port
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Backend:
@@ -97,6 +106,12 @@ class Member:
         """A member as `to_json` wrote it."""
         backends = tuple(map(Backend.from_json, document["backends"]))
         return cls(**{**document, "dns_servers": tuple(document["dns_servers"]), "backends": backends})
+
+
+def endpoint(name: str, place: Place) -> Forward:
+    """A forward at a place, to tell of."""
+    protocol, address, port = place
+    return Forward(name, "udp" if protocol == "udp" else "tcp", address, port, 1)
 
 
 def mac_of(id: str) -> bytes:

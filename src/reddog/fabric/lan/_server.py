@@ -82,13 +82,7 @@ class Server:
         async with self._one_at_a_time:
             refusals = await self.arrange(members)
         refused = [
-            {
-                "name": one.backend.name,
-                "address": one.backend.address,
-                "port": one.backend.port,
-                "errno": one.errno,
-            }
-            for one in refusals
+            {"name": one.backend.name, "place": one.backend.place, "errno": one.errno} for one in refusals
         ]
         return {"version": reddog.__version__, "refused": refused}
 

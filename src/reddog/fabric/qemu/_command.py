@@ -27,6 +27,7 @@ DISC = "provisioning.iso"
 
 READY_PORT = "org.reddog.ready"
 NETDEV = "net0"
+GuestPort = tuple[str, int]  # its protocol, and its number
 BALANCED_ADDRESS = "127.255.0.1"  # of the host's loopback: only load-balanced sets connect there
 DISC_DEVICES = ("provisioning", "provisioning-cd")
 # by this asset tag the Azure Linux agent and cloud-init recognize the platform
@@ -149,20 +150,21 @@ def _disc(disc: Path) -> list[str]:
     return options
 
 
-def balanced_ports(forwards: Iterable[Forward]) -> set[int]:
+def balanced_ports(forwards: Iterable[Forward]) -> set[GuestPort]:
     """The guest's ports that the load balancer has to reach."""
-    found = set()
+    found: set[GuestPort] = set()
     for forward in forwards:
         if forward.balanced:
-            found.add(forward.guest_port)
+            found.add((forward.protocol, forward.guest_port))
         if forward.probe is not None and forward.probe.protocol == "http":
-            found.add(forward.probe.port)
+            found.add(("tcp", forward.probe.port))
     return found
 
 
-def balanced_hostfwd(guest_port: int) -> str:
+def balanced_hostfwd(guest_port: GuestPort) -> str:
     """A forward for the load balancer, at a port that slirp chooses, as slirp writes it."""
-    return f"tcp:{BALANCED_ADDRESS}:0-:{guest_port}"
+    protocol, port = guest_port
+    return f"{protocol}:{BALANCED_ADDRESS}:0-:{port}"
 
 
 def _network(spec: MachineSpec) -> list[str]:

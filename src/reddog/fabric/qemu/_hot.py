@@ -81,21 +81,25 @@ async def apply_forwards(session: Session, forwards: Iterable[Forward]) -> None:
     balanced = _command.balanced_ports(forwards)
     present = _rules(await session.human("info usernet"))
     there = {rule for rule in present if _is_balanced(rule)}
-    kept = {rule for rule in there if rule[3] in balanced}
+    kept = {rule for rule in there if _guest_port(rule) in balanced}
     for protocol, address, port, _ in present - wanted.keys() - kept:
         await session.human(f"hostfwd_remove {_command.NETDEV} {protocol}:{address}:{port}")
     for rule in wanted.keys() - present:
         ports.check_bindable(wanted[rule])
         if await session.human(f"hostfwd_add {_command.NETDEV} {_command.hostfwd(wanted[rule])}"):
             raise _specs.port_in_use(wanted[rule])
-    for port in balanced - {rule[3] for rule in kept}:
-        await session.human(f"hostfwd_add {_command.NETDEV} {_command.balanced_hostfwd(port)}")
+    for missing in balanced - set(map(_guest_port, kept)):
+        await session.human(f"hostfwd_add {_command.NETDEV} {_command.balanced_hostfwd(missing)}")
 
 
-async def balanced_ports(session: Session) -> dict[int, int]:
+async def balanced_ports(session: Session) -> dict[_command.GuestPort, int]:
     """Where the load balancer reaches the guest's ports: the host's ports at `BALANCED_ADDRESS` by these."""
     rules = _rules(await session.human("info usernet"))
-    return {rule[3]: rule[2] for rule in rules if _is_balanced(rule)}
+    return {_guest_port(rule): rule[2] for rule in rules if _is_balanced(rule)}
+
+
+def _guest_port(rule: _Rule) -> _command.GuestPort:
+    return rule[0], rule[3]
 
 
 def _is_balanced(rule: _Rule) -> bool:

@@ -13,16 +13,17 @@ from pathlib import Path
 from reddog.fabric import _specs
 from reddog.fabric._files import private_dir
 from reddog.fabric._process import Process
-from reddog.fabric.compute import Forward, MachineError, MachineSpec
-from reddog.fabric.lan import Backend, Lan, Member, Place
+from reddog.fabric.compute import MachineError, MachineSpec
+from reddog.fabric.lan import Backend, Lan, Member, Place, endpoint
 from reddog.fabric.qemu import _command
+from reddog.fabric.qemu._command import GuestPort
 from reddog.fabric.qemu._session import LoopThread
 
 _log = logging.getLogger("reddog.fabric")
 _BREATH = 1.0  # seconds before a process that was killed is started again
 
 
-def member_of(spec: MachineSpec, directory: Path, ports: Mapping[int, int]) -> Member | None:
+def member_of(spec: MachineSpec, directory: Path, ports: Mapping[GuestPort, int]) -> Member | None:
     """A running machine as its network sees it; ports: the host's, by those of the guest that are balanced."""
     network = spec.network
     if network is None:
@@ -34,12 +35,13 @@ def member_of(spec: MachineSpec, directory: Path, ports: Mapping[int, int]) -> M
             port=forward.port,
             guest_port=forward.guest_port,
             host_address=_command.BALANCED_ADDRESS,
-            host_port=ports[forward.guest_port],
+            host_port=ports[forward.protocol, forward.guest_port],
             probe=forward.probe,
-            probe_port=ports.get(forward.probe.port, 0) if forward.probe is not None else 0,
+            probe_port=ports.get(("tcp", forward.probe.port), 0) if forward.probe is not None else 0,
             distribution=forward.distribution,
             acl=forward.acl,
             idle_timeout=forward.idle_timeout,
+            protocol=forward.protocol,
         )
         for forward in spec.forwards
         if forward.balanced
@@ -50,13 +52,11 @@ def member_of(spec: MachineSpec, directory: Path, ports: Mapping[int, int]) -> M
 
 def _check_places(member: Member, others: Iterable[Member]) -> None:
     """Refuse a place that another member listens at, unless both are of a load-balanced set."""
-    there = {
-        (one.address, one.port): one for other in others if other.id != member.id for one in other.backends
-    }
+    there = {one.place: one for other in others if other.id != member.id for one in other.backends}
     for own in member.backends:
-        rival = there.get((own.address, own.port))
+        rival = there.get(own.place)
         if rival is not None and not (own.probe and rival.probe):
-            raise _specs.port_in_use(Forward(own.name, "tcp", own.address, own.port, own.guest_port))
+            raise _specs.port_in_use(endpoint(own.name, own.place))
 
 
 class Networks:
@@ -100,7 +100,7 @@ class Networks:
             members[member.id] = member
             refused = self._arrange(network)
             for backend in member.backends:
-                if error := refused.get((backend.address, backend.port)):
+                if error := refused.get(backend.place):
                     raise error
 
     def leave(self, network: str, machine: str) -> None:
