@@ -334,9 +334,9 @@ def test_connections_that_carry_nothing_are_broken_off(bench: Bench) -> None:
     place = free_port()
     with _web("one") as first:
         one = bench.computer("vm-4", 4)
-        bench.join(one.balanced(replace(_backend(place, first, None), idle_timeout=0.5)))
+        bench.join(one.balanced(replace(_backend(place, first, None), idle_timeout=2)))
         with socket.create_connection(("127.0.0.1", place), 30) as connection:
-            for part in (b"GET / HTTP/1.0\r\n", *[b"X: y\r\n"] * 8):
+            for part in (b"GET / HTTP/1.0\r\n", *[b"X: y\r\n"] * 25):
                 connection.sendall(part)
                 time.sleep(0.1)
             connection.sendall(b"\r\n")
@@ -378,7 +378,7 @@ async def test_a_flow_that_is_silent_makes_room(monkeypatch: pytest.MonkeyPatch)
     with _echo("one") as port:
         group = Datagrams()
         await group.open("127.0.0.1", place)
-        backend = replace(_backend(place, port, None), protocol="udp", idle_timeout=0.2)
+        backend = replace(_backend(place, port, None), protocol="udp", idle_timeout=1)
         seat = mock.Mock(member=MEMBER)
         group.arrange({"vm-4": (seat, backend)}, mock.Mock())
         for number in range(4):
