@@ -10,13 +10,23 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy.dialects import postgresql
 
-from reddog.store import OperationRecord, Store, StoreError, WriteSession, _migrations, _sqlite, _statements
+from reddog.store import (
+    OperationRecord,
+    Outcome,
+    Store,
+    StoreError,
+    WriteSession,
+    _migrations,
+    _sqlite,
+    _statements,
+)
 from reddog.store._migrations import FIRST_VERSION, Migration
 
 NOW = datetime(2014, 10, 1, 12, tzinfo=UTC)
@@ -188,13 +198,155 @@ def test_writing_from_within_a_change_is_refused_instead_of_hanging(store):
         store.write(lambda session: store.write(lambda inner: add(inner, "one")))
 
 
+class Making:
+    """Changes made in this thread, and what became of them."""
+
+    def __init__(self, store: Store, *changes: Callable[[WriteSession], object]) -> None:
+        self._told = threading.Event()
+        self.teller = 0
+        self._outcomes = list[Outcome]()
+        self.is_made = store._database.make_changes(changes, self._tell)
+        self.is_final = self._told.is_set()
+
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        self.teller, self._outcomes = threading.get_ident(), outcomes
+        self._told.set()
+
+    def outcomes(self) -> list[Outcome]:
+        assert self._told.wait(10)
+        return self._outcomes
+
+
+def keys(store: Store) -> list[str]:
+    return [row.key for row in store.read(lambda reader: reader.list("disk"))]
+
+
+def test_a_change_of_a_caller_that_is_alone_is_committed_in_its_own_thread(store):
+    threads = []
+    making = Making(store, lambda session: (threads.append(threading.get_ident()), add(session, "mine"))[1])
+    assert making.is_made
+    assert making.is_final
+    assert {*threads, making.teller} == {threading.get_ident()}
+    assert making.outcomes()[0].result is not None
+    assert keys(store) == ["mine"]
+
+
+def test_changes_that_a_caller_makes_together_are_committed_beside_it(store):
+    making = Making(store, *[lambda session, n=n: add(session, f"k{n}") for n in range(5)])
+    assert making.is_made
+    assert all(outcome.error is None for outcome in making.outcomes())
+    assert making.teller != threading.get_ident()
+    assert keys(store) == [f"k{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_what_a_caller_changes_before_it_raises_is_undone_alone(store, others):
+    def bad(session, error):
+        add(session, "bad")
+        raise error
+
+    for error in (ValueError("no"), KeyboardInterrupt()):
+        names = [f"{error!r}{n}" for n in range(others)]
+        changes = [lambda session, name=name: add(session, name) for name in names]
+        making = Making(store, *changes, lambda session, error=error: bad(session, error))
+        outcomes = making.outcomes()
+        assert outcomes[-1].error is error
+        assert all(outcome.error is None for outcome in outcomes[:-1])
+    (refused,) = Making(
+        store, lambda session: session._connection.execute("SELECT * FROM nothing")
+    ).outcomes()
+    assert "refused a statement" in str(refused.error)
+    assert len(keys(store)) == 2 * others
+    assert "bad" not in keys(store)
+
+
+def test_nobody_makes_changes_beside_one_that_is_under_way(store):
+    blocker = Blocker(store)
+    assert not Making(store, lambda session: add(session, "refused")).is_made
+    blocker.release()
+    store.write(lambda session: add(session, "later"))
+    assert keys(store) == ["later"]
+
+
+def test_what_is_queued_meanwhile_shares_the_commit_of_what_a_caller_makes(store):
+    queued = []
+
+    def change(session):
+        queued.append(store._database.submit(lambda session: add(session, "queued")))
+        return add(session, "mine")
+
+    making = Making(store, change, lambda session: add(session, "too"))
+    assert not queued[0].done() or making.outcomes()
+    assert queued[0].result(10)
+    assert [outcome.error for outcome in making.outcomes()] == [None, None]
+    assert sorted(keys(store)) == ["mine", "queued", "too"]
+
+
+def test_a_change_is_committed_in_its_callers_thread_only_while_commits_are_quick(store, monkeypatch):
+    monkeypatch.setattr(store._database._writer, "_pace", 1.0)
+    making = Making(store, lambda session: add(session, "slow"))
+    assert making.outcomes()[0].error is None
+    assert making.teller != threading.get_ident()
+    for number in range(200):
+        store.write(lambda session, number=number: add(session, f"k{number}"))
+    assert store._database._writer._pace < 0.1  # it is learned
+
+
+def test_writing_from_within_a_change_that_a_caller_makes_is_refused_instead_of_hanging(store):
+    making = Making(store, lambda session: store.write(lambda inner: add(inner, "one")))
+    assert "session it was given" in str(making.outcomes()[0].error)
+    assert store.write(lambda session: add(session, "two"))
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_what_a_caller_makes_while_the_store_is_closed_is_kept(tmp_path, others):
+    store, begun = Store(tmp_path / "data"), threading.Event()
+    closing = threading.Thread(target=lambda: (begun.wait(10), store.close()))
+    closing.start()
+
+    def change(session):
+        begun.set()
+        time.sleep(0.05)
+        return add(session, "last")
+
+    making = Making(store, change, *[lambda session, n=n: add(session, f"k{n}") for n in range(others)])
+    assert all(outcome.error is None for outcome in making.outcomes())
+    closing.join(10)
+    assert not closing.is_alive()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="closed"):
+            Making(store, *[lambda session: add(session, "later")] * (1 + others))
+    again = Store(tmp_path / "data")
+    assert len(keys(again)) == 1 + others
+    again.close()
+
+
+def test_changes_of_a_caller_in_a_transaction_that_the_database_lost_are_told_so(store):
+    def lose(session):
+        store._database._writer._connection.execute("ROLLBACK")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    making = Making(
+        store, lambda session: add(session, "before"), lose, lambda session: add(session, "after")
+    )
+    assert all(isinstance(outcome.error, StoreError) for outcome in making.outcomes())
+    assert len(making.outcomes()) == 3
+    assert Making(store, lambda session: add(session, "later")).outcomes()[0].error is None
+    assert keys(store) == ["later"]
+
+
 def test_many_threads_read_and_write_at_once(store):
     failures = []
 
     def work(number):
         try:
             for n in range(20):
-                store.write(lambda session, n=n: add(session, f"{number}-{n}"))
+                change = lambda session, n=n: add(session, f"{number}-{n}")  # noqa: E731
+                making = Making(store, change) if number % 2 else None
+                if making is None or not making.is_made:
+                    store.write(change)
+                else:
+                    assert making.outcomes()[0].error is None
                 assert store.read(lambda reader, n=n: reader.get("disk", f"{number}-{n}")) is not None
         except BaseException as error:
             failures.append(error)
@@ -328,11 +480,11 @@ def test_a_transaction_that_the_database_lost_fails_everybody_in_it(store):
     lost = store._database._writer.submit(lose)
     after = store._database._writer.submit(lambda session: add(session, "after"))
     blocker.release()
-    for answer in (before, lost, after):
+    for answer in (before, lost):
         with pytest.raises(StoreError):
             answer.result(5)
-    assert store.read(lambda reader: reader.count("disk")) == 0
-    store.write(lambda session: add(session, "later"))
+    assert after.result(5)
+    assert [row.key for row in store.read(lambda reader: reader.list("disk"))] == ["after"]
 
 
 def test_a_change_that_is_cancelled_while_it_waits_does_not_happen(store):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from reddog.storage._errors import AccountNotFound, NoSpace
-from reddog.store import Database, DiskFull, StoreError
+from reddog.store import Database, DiskFull, Outcome, StoreError
 
+LARGEST_BATCH = 64  # changes that the event loop makes at once
 T = TypeVar("T")
 R = TypeVar("R")
 Sweep = Callable[[int], None]
@@ -61,6 +63,8 @@ class AccountDatabase(Generic[R, W]):
         self._gate = threading.Lock()
         self._database: Database[R, W] | None = None
         self._closed = False
+        self._waiting: list[tuple[Callable[[W], object], asyncio.Future[Outcome | None]]] = []
+        self._is_making = False
         self._sweeping: set[int] = set()
 
     async def read(self, look: Callable[[R], T]) -> T:
@@ -94,6 +98,59 @@ class AccountDatabase(Generic[R, W]):
             return await asyncio.wrap_future(database.submit(change))
         except StoreError as error:
             raise self._explained(error) from error
+
+    async def write_briefly(self, change: Callable[[W], T]) -> T:
+        """As `write`, on the event loop, which a thread commits for: for changes that take less time than waking one.
+
+        Those that come while others are committed share the next commit.
+        """
+        answer: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((change, answer))
+        if not self._is_making:
+            self._is_making = True
+            asyncio.get_running_loop().call_soon(self._make)  # with those that have come at the same time
+        outcome = await answer
+        if outcome is None:
+            return await self.write(change)
+        if outcome.error is None:
+            return cast(T, outcome.result)
+        if isinstance(outcome.error, StoreError):
+            raise self._explained(outcome.error) from outcome.error
+        raise outcome.error
+
+    def _make(self) -> None:
+        """Make the changes that wait."""
+        waiting, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+        waiting = [one for one in waiting if not one[1].done()]  # cancelled
+        answers = [answer for _, answer in waiting]
+        loop, here = asyncio.get_running_loop(), threading.get_ident()
+
+        def then(outcomes: Sequence[Outcome | None]) -> None:
+            if threading.get_ident() == here:
+                self._tell(answers, outcomes)
+            else:
+                with suppress(RuntimeError):  # the loop has ended, and nobody waits
+                    loop.call_soon_threadsafe(self._tell, answers, outcomes)
+
+        try:
+            database = self._database if waiting else None
+            is_made = database is not None and database.make_changes([change for change, _ in waiting], then)
+        except StoreError as error:
+            then([Outcome(error=error)] * len(answers))
+        else:
+            if not is_made:
+                then([None] * len(answers))
+
+    def _tell(
+        self, answers: Sequence[asyncio.Future[Outcome | None]], outcomes: Sequence[Outcome | None]
+    ) -> None:
+        for answer, outcome in zip(answers, outcomes, strict=True):
+            if not answer.done():
+                answer.set_result(outcome)
+        if self._waiting:
+            self._make()
+        else:
+            self._is_making = False
 
     def close(self) -> None:
         """Finish the changes that are queued, and close the file."""

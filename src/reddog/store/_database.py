@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from reddog.store import _sqlite
 from reddog.store._errors import StoreError
-from reddog.store._writer import Writer
+from reddog.store._writer import Outcome, Writer
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -96,6 +96,12 @@ class Database(Generic[R, W]):
         if self._writer.is_current_thread:
             raise RuntimeError("A change may not wait for another one: use the session it was given.")
         return self.submit(change, then).result()
+
+    def make_changes(
+        self, changes: Sequence[Callable[[W], object]], then: Callable[[list[Outcome]], None]
+    ) -> bool:
+        """Make short changes in the calling thread, unless another one is at it. See `Writer.make_changes`."""
+        return self._writer.make_changes(changes, then)
 
     def close(self) -> None:
         """Finish the queued writes and close the file. May be called again."""

@@ -23,7 +23,7 @@ async def put(request: QueueRequest) -> web.StreamResponse:
     if lasts is not None and hidden >= lasts:
         raise bad_query("visibilitytimeout", f"{hidden} (it has to be less than messagettl)")
     text = await request.text()
-    message = await request.account.queues.write(lambda queues: queues.put(name, text, hidden, lasts))
+    message = await request.account.queues.write_briefly(lambda queues: queues.put(name, text, hidden, lasts))
     if request.version < "2016-05-31":
         return empty(201)
     told = ("MessageId", "InsertionTime", "ExpirationTime", "PopReceipt", "TimeNextVisible")
@@ -45,7 +45,7 @@ async def get(request: QueueRequest) -> web.StreamResponse:
     longest = WEEK if request.version >= "2011-08-18" else _LONGEST_HIDDEN_BEFORE_2011
     name, limit = request.queue, request.integer("numofmessages", 1, 1, MOST_AT_ONCE)
     hidden = request.integer("visibilitytimeout", _HIDDEN_WHEN_GOT, 1, longest)
-    messages = await request.account.queues.write(lambda queues: queues.get(name, limit, hidden))
+    messages = await request.account.queues.write_briefly(lambda queues: queues.get(name, limit, hidden))
     told = ("MessageId", "InsertionTime", "ExpirationTime", "PopReceipt", "TimeNextVisible")
     return shown(messages, (*told, *_counted(request), "MessageText"))
 
@@ -68,7 +68,7 @@ async def update(request: QueueRequest) -> web.StreamResponse:
     request.required("visibilitytimeout")
     hidden = request.integer("visibilitytimeout", 0, 0, WEEK)
     text = await request.text() if request.body_size else None
-    message = await request.account.queues.write(
+    message = await request.account.queues.write_briefly(
         lambda queues: queues.update(name, identity, receipt, hidden, text)
     )
     headers = {"x-ms-popreceipt": message.pop_receipt, "x-ms-time-next-visible": http_date(message.visible)}
@@ -78,7 +78,7 @@ async def update(request: QueueRequest) -> web.StreamResponse:
 async def delete(request: QueueRequest) -> web.StreamResponse:
     """Delete Message."""
     name, identity, receipt = request.queue, request.message.lower(), request.required("popreceipt")
-    await request.account.queues.write(lambda queues: queues.remove(name, identity, receipt))
+    await request.account.queues.write_briefly(lambda queues: queues.remove(name, identity, receipt))
     return empty(204)
 
 

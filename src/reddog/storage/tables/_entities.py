@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from reddog.storage._request import made_of
+from reddog.storage._request import LARGEST_AT_ONCE, made_of
 from reddog.storage.tables import _queries
 from reddog.storage.tables._changes import change
 from reddog.storage.tables._request import TableRequest
@@ -23,6 +23,7 @@ async def get(request: TableRequest) -> web.StreamResponse:
 
 async def write(request: TableRequest) -> web.StreamResponse:
     """Insert, Update, Merge, Insert Or Replace, Insert Or Merge, and Delete Entity."""
-    ask = await request.ask()
+    ask, tables = await request.ask(), request.account.tables
     found = await made_of(ask.body, lambda _: change(ask))
-    return (await request.account.tables.write(found.make)).response()
+    write = tables.write_briefly if len(ask.body) <= LARGEST_AT_ONCE else tables.write
+    return (await write(found.make)).response()
