@@ -8,7 +8,6 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from email.utils import formatdate
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import unquote
 
@@ -252,7 +251,6 @@ class Front(Generic[R]):
         headers["Server"] = self._server
         headers["x-ms-request-id"] = request_id(request)
         headers["x-ms-version"] = VERSION
-        headers["Date"] = formatdate(usegmt=True)
         for name in ("x-ms-version", "x-ms-client-request-id"):
             value = request.headers.get(name, "")
             if _ECHOED.fullmatch(value):
@@ -263,9 +261,9 @@ class Front(Generic[R]):
 
 def _check_text(request: web.Request) -> None:
     """Headers and parameters that nothing can be done with."""
-    for name, value in request.headers.items():
-        if _NO_TEXT.search(value):
-            raise bad_header(name, value.encode("utf-8", "replace").decode())
+    if _NO_TEXT.search("".join(request.headers.values())):
+        name, value = next(item for item in request.headers.items() if _NO_TEXT.search(item[1]))
+        raise bad_header(name, value.encode("utf-8", "replace").decode())
     version = request.headers.get("x-ms-version")
     if version is not None and _VERSION.fullmatch(version) is None:
         raise bad_header("x-ms-version", version)

@@ -96,7 +96,7 @@ class StorageRequest:
     async def document(self) -> bytes:
         """A small body. RequestBodyTooLarge."""
         received = bytearray()
-        async for chunk in self.raw.content.iter_any():
+        while chunk := await self.raw.content.readany():
             received += chunk
             if len(received) > LARGEST_DOCUMENT:
                 raise StorageError("RequestBodyTooLarge", 413, "The request body is too large.")

@@ -107,7 +107,7 @@ def check_size(entity: Entity) -> None:
 def read_object(data: bytes) -> dict[str, object]:
     """The JSON object in a body. InvalidInput."""
     try:
-        found = json.loads(data, parse_constant=_refuse_constant)
+        found = _READER.decode(data.decode(json.detect_encoding(data)))
     except (ValueError, RecursionError):
         raise invalid_input("The body is no JSON document.") from None
     if not isinstance(found, dict):
@@ -117,6 +117,10 @@ def read_object(data: bytes) -> dict[str, object]:
 
 def _refuse_constant(_: str) -> None:
     raise ValueError
+
+
+_READER = json.JSONDecoder(parse_constant=_refuse_constant)
+_WRITER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def read_json(data: bytes) -> Draft:
@@ -136,7 +140,7 @@ def read_json(data: bytes) -> Draft:
 
 def dump(properties: dict[str, Kept]) -> str:
     """Properties as they are stored. InvalidInput: some text is not Unicode."""
-    text = json.dumps(properties, ensure_ascii=False, separators=(",", ":"))
+    text = _WRITER.encode(properties)
     if _LONE_SURROGATE.search(text):
         raise invalid_input("A text has half of a surrogate pair.")
     return text
