@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import shapes
 import wire_samples as samples
 from reddog import wire
-from reddog.wire import _decode
+from reddog.wire import _decode, _scan
 
 MODELS = [cls for cls in samples.TYPES if not issubclass(cls, wire.Scalar)]
 ANY = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -66,6 +66,25 @@ def test_both_read_the_same_from_recorded_answers_and_most_are_read_quickly() ->
         total, quick = total + 1, quick + (found is not None)
         assert found is None or found == ordinarily(response, document)
     assert quick > 0.9 * total > 0
+
+
+def test_a_type_has_a_reader_of_its_own_once_that_is_worthwhile() -> None:
+    scanner = _scan.Scanner(_decode._defaults, _decode._TEXT_CONVERSIONS)
+    document = wire.encode(wire.only(wire.Swap, production="p", source_deployment="s"), response=True)
+    answers = [scanner.documents[wire.Swap](document) for _ in range(_scan.WORTHWHILE // len(document) + 10)]
+    assert answers[0] is None
+    assert answers[-1] == ordinarily(wire.Swap, document)
+    first = next(number for number, answer in enumerate(answers) if answer is not None)
+    assert all(answer is not None for answer in answers[first:])
+    assert scanner.documents[wire.RegenerateKeys](document) is None  # types are counted by themselves
+
+
+@pytest.mark.parametrize("number", ["", "many", "1.5", "\u0661", "7"])
+def test_numbers_that_are_none_are_read_the_same(number: str) -> None:
+    document = f"<RoleSize %s><Name>n</Name><Label/><Cores>{number}</Cores></RoleSize>".encode() % NAMESPACES
+    found = quickly(wire.RoleSize, document)
+    assert found is None or found == ordinarily(wire.RoleSize, document)
+    assert wire.decode(wire.RoleSize, document) == ordinarily(wire.RoleSize, document)
 
 
 NAMESPACES = (

@@ -9,7 +9,7 @@ gives the same objects, and the errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -24,15 +24,19 @@ from reddog.wire._schema import (
 )
 
 LARGEST = 4 << 20  # bytes; XML parsers have limits of their own for what is larger
+WORTHWHILE = 256 << 10  # bytes of answers of one type, after which a reader of its own is made
+Run = list[tuple[str, Member]]
 Convert = Callable[[str], Any]
 Document = Callable[[Any], Any]  # an answer; the object, or None
 Reader = Callable[[str, int], tuple[Any, int]]  # text, where to begin; the object, and where it ended
-Step = Callable[[str, int, dict[str, Any]], int]  # text, where to begin, attributes; where it ended
 Defaults = Callable[[type[Any]], tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]]
 
 _DECLARED = f'xmlns="{NAMESPACE}" xmlns:i="{INSTANCE_NAMESPACE}"'
 _ROOT = re.compile(rf"<(\w++) {re.escape(_DECLARED)}>")
 _TEXT = r"[^<>&\x00-\x08\x0b-\x1f\ufffe\uffff]*+"
+_TYPE = r'(?: i:type="\w++")?+'
+_DEEPEST = 2  # lists in lists that one expression reads: it reads what is in them once more for each
+_LONGEST = 800  # characters of an expression for one element; making a longer one takes too long
 _NETWORK = "<ConfigurationSetType>NetworkConfiguration</ConfigurationSetType>"
 
 
@@ -40,8 +44,20 @@ class _OtherwiseError(Exception):
     """The answer is not written as expected."""
 
 
-OTHERWISE = (_OtherwiseError, UnicodeDecodeError, RecursionError)
+OTHERWISE = (_OtherwiseError, ValueError, RecursionError)
 """What readers raise when an answer is not written as expected."""
+
+
+class _Documents(dict[Any, Document]):
+    """Readers of answers by type. They raise one of `OTHERWISE`, or return None, when an answer is not as expected."""
+
+    def __init__(self, first: Callable[[Any], Document]) -> None:
+        super().__init__()
+        self._first = first
+
+    def __missing__(self, cls: Any) -> Document:
+        self[cls] = made = self._first(cls)
+        return made
 
 
 class Scanner:
@@ -58,21 +74,35 @@ class Scanner:
     def __init__(self, defaults: Defaults, conversions: dict[str, Convert]) -> None:
         self._defaults = defaults
         self._conversions = conversions
-        self.document: Callable[[Any], Document] = cache(self._make_document)
+        self.documents = _Documents(self._first_document)
         self._reader: Callable[[Any], Reader] = cache(self._make_reader)
 
     def read(self, cls: type[Any], data: bytes) -> Any:
         """The object that an answer is, or None when it is not written as expected."""
         try:
-            return self.document(cls)(data)
+            return self._make_document(cls)(data)
         except OTHERWISE:
             return None
 
+    def _first_document(self, cls: type[Any]) -> Document:
+        """Stands for a reader that is not made yet: it takes milliseconds, which few answers would not save."""
+        left = WORTHWHILE
+
+        def count(data: Any) -> Any:
+            nonlocal left
+            left -= len(data)
+            if left > 0:
+                return None
+            self.documents[cls] = reader = self._make_document(cls)
+            return reader(data)
+
+        return count
+
     def _make_document(self, cls: type[Any]) -> Document:
-        """A reader of answers; it raises one of `OTHERWISE`, or returns None, when they are not as expected."""
+        """A reader of answers, see `_Documents`."""
         if issubclass(cls, Scalar):
             return lambda data: None
-        source = _Source(self._conversions)
+        source = _Source(self._defaults, self._conversions)
         root = cls.xml_name()
         head, close = f"<{root} {_DECLARED}>", f"</{root}>"
         source.names |= {"head": head, "close": close, "other": self._other_root(cls)}
@@ -82,13 +112,15 @@ class Scanner:
             "    text = data.decode()",
             "    if not text.startswith(head): return other(text)",
         )
-        if self._is_flat(cls):  # one expression reads the whole answer
-            run = members(cls)
-            source.names |= {"whole": re.compile(_run_pattern(run) + close).fullmatch}
-            source.add(f"    found = whole(text, {len(head)})", "    if found is None: return None")
-            source.begin(cls, self._defaults(cls)[0])
-            source.add_texts(run)
-            source.add("    value.__dict__ = values", "    return value")
+        run = members(cls)
+        if all(
+            _is_plain(member) and member.kind != "elements" for _, member in run
+        ):  # one expression reads it whole
+            whole = source.name(re.compile(_pattern(run, grouped=True) + close).fullmatch)
+            source.add(f"    found = {whole}(text, {len(head)})", "    if found is None: return None")
+            source.add_object(cls, "value")
+            source.add_run(run, "value")
+            source.add("    return value")
         else:
             source.add(f"    position = {len(head)}")
             self._add_members(source, cls)
@@ -109,7 +141,7 @@ class Scanner:
         return read
 
     def _make_reader(self, cls: type[Any]) -> Reader:
-        source = _Source(self._conversions)
+        source = _Source(self._defaults, self._conversions)
         source.add("def made(text, position):")
         self._add_members(source, cls)
         source.add("    return value, position")
@@ -117,30 +149,40 @@ class Scanner:
 
     def _add_members(self, source: _Source, cls: type[Any]) -> None:
         """Make the object, from what stands at `position`."""
-        constants, factories = self._defaults(cls)
-        source.begin(cls, constants)
+        source.add_object(cls, "value")
         for run in _runs(members(cls)):
             if isinstance(run, list):
-                match = source.name(re.compile(_run_pattern(run)).match)
+                match = source.name(re.compile(_pattern(run, grouped=True)).match)
                 source.add(f"    found = {match}(text, position)", "    position = found.end()")
-                source.add_texts(run)
+                source.add_run(run, "value")
             else:
-                self._add_special(source, *run)
-        for name, factory in factories:
-            source.add(f"    if {name!r} not in values: values[{name!r}] = {source.name(factory)}()")
-        source.add("    value.__dict__ = values")
+                self._add_items(source, *run)
 
-    def _add_special(self, source: _Source, name: str, member: Member) -> None:
-        listed = _special(member)
-        if listed is not None and listed is not _one:
-            step = source.name(listed(name, member))
-            source.add(f"    position = {step}(text, position, values)")
-            return
-        cls = wire_type(member.type)
-        opening = f"<{member.tag}"
-        source.add(f"    if text.startswith({opening!r}, position):")
-        inner = source.name(None)
-        other = source.name(self._other(member, cls, inner, source.names))
+    def _add_items(self, source: _Source, name: str, member: Member) -> None:
+        """Read an element, or several, one by one."""
+        cls, run = wire_type(member.type), members(wire_type(member.type))
+        is_list = member.kind == "elements"
+        source.add(*["    items = []"] * is_list, f"    while text.startswith('<{member.tag}', position):")
+        if member.type != "ConfigurationSet" and all(_is_plain(one) for _, one in run):
+            match = source.name(re.compile(_element(member, grouped=True)).match)
+            source.add(
+                f"        found = {match}(text, position)",
+                "        if found is None: break",
+                "        position = found.end()",
+            )
+            source.add_object(cls, "item", "        ")
+            source.add_run(run, "item", "        ")
+        else:
+            self._add_item(source, member, cls)
+        if is_list:
+            source.add("        items.append(item)", f"    value_[{name!r}] = items")
+        else:
+            source.add(f"        value_[{name!r}] = item", "        break")
+
+    def _add_item(self, source: _Source, member: Member, cls: type[Any]) -> None:
+        """Read one element by the reader of its type, which also makes what an empty one is."""
+        head = source.name(re.compile(f"<{member.tag}{_TYPE}(/?+)>").match)
+        opening, closing, inner = f"<{member.tag}>", f"</{member.tag}>", source.name()
 
         def first(text: str, position: int) -> tuple[Any, int]:
             """Types may contain themselves: their readers are made when they are needed."""
@@ -148,133 +190,127 @@ class Scanner:
             return reader(text, position)
 
         source.names[inner] = first
-        indent = " " * 8
-        if member.kind == "elements":
-            source.add(f"{indent}items = []", f"{indent}while text.startswith({opening!r}, position):")
-            indent += "    "
-        if self._is_flat(cls):
-            self._add_flat_item(source, member, cls, indent)
-        else:
-            self._add_item(source, member, inner, indent)
-        self._add_empty_item(source, member, cls, indent)
-        source.add(f"{indent}else:", f"{indent}    found = {other}(text, position)")
-        if member.kind == "elements":
-            source.add(f"{indent}    if found is None: break", f"{indent}    item, position = found")
-            source.add(f"{indent}items.append(item)", f"        if items: values[{name!r}] = items")
-        else:
-            source.add(f"{indent}    item, position = found or (absent, position)")
-            source.add(f"        if item is not absent: values[{name!r}] = item")
-
-    def _add_flat_item(self, source: _Source, member: Member, cls: type[Any], indent: str) -> None:
-        """One expression reads an element whose elements all hold text."""
-        run = members(cls)
-        match = source.name(re.compile(f"<{member.tag}>{_run_pattern(run)}</{member.tag}>").match)
-        source.add(f"{indent}found = {match}(text, position)", f"{indent}if found is not None:")
-        indent += "    "
-        source.add(f"{indent}position = found.end()")
-        source.begin(cls, self._defaults(cls)[0], indent, "inner", "item")
-        source.add_texts(run, indent, "inner")
-        source.add(f"{indent}item.__dict__ = inner")
-
-    def _add_item(self, source: _Source, member: Member, inner: str, indent: str) -> None:
-        opening, closing = f"<{member.tag}>", f"</{member.tag}>"
-        source.add(f"{indent}if text.startswith({opening!r}, position):")
-        indent += "    "
-        if member.type == "ConfigurationSet":
-            source.add(f"{indent}if not text.startswith(network, position + {len(opening)}): raise otherwise")
         source.add(
-            f"{indent}item, position = {inner}(text, position + {len(opening)})",
-            f"{indent}if not text.startswith({closing!r}, position): raise otherwise",
-            f"{indent}position += {len(closing)}",
+            f"        if text.startswith({opening!r}, position): found, position = None, position + {len(opening)}",
+            "        else:",
+            f"            found = {head}(text, position)",
+            "            if found is None: break",
+            "            position = found.end()",
+            f"        if found is not None and found[1]: item, _ = {inner}('', 0)",
+            "        else:",
         )
-
-    def _add_empty_item(self, source: _Source, member: Member, cls: type[Any], indent: str) -> None:
-        constants, factories = self._defaults(cls)
-        empty = f"<{member.tag}/>"
-        source.add(f"{indent}elif text.startswith({empty!r}, position):")
-        indent += "    "
-        source.add(f"{indent}position += {len(empty)}")
-        source.begin(cls, constants, indent, "inner", "item")
-        source.add(*(f"{indent}inner[{name!r}] = {source.name(factory)}()" for name, factory in factories))
-        source.add(f"{indent}item.__dict__ = inner")
-
-    def _is_flat(self, cls: type[Any]) -> bool:
-        """Whether all elements of a type hold text."""
-        return not self._defaults(cls)[1] and all(_special(one) is None for _, one in members(cls))
-
-    def _other(
-        self, member: Member, cls: type[Any], inner: str, names: dict[str, Any]
-    ) -> Callable[[str, int], Any]:
-        """A reader of one element that is empty or says its type; None for what is another element."""
-        head = re.compile(rf'<{member.tag}(?: i:type="\w++")?+(/?+)>').match
-        closing = f"</{member.tag}>"
-        constants, factories = self._defaults(cls)
-
-        def read(text: str, position: int) -> tuple[Any, int] | None:
-            found = head(text, position)
-            if found is None:
-                return None
-            if found[1]:
-                empty = object.__new__(cls)
-                empty.__dict__ = {**constants, **{name: factory() for name, factory in factories}}
-                return empty, found.end()
-            if member.type == "ConfigurationSet" and not text.startswith(_NETWORK, found.end()):
-                raise _OtherwiseError
-            value, position = names[inner](text, found.end())
-            if not text.startswith(closing, position):
-                raise _OtherwiseError
-            return value, position + len(closing)
-
-        return read
+        if member.type == "ConfigurationSet":
+            source.add("            if not text.startswith(network, position): raise otherwise")
+        source.add(
+            f"            item, position = {inner}(text, position)",
+            f"            if not text.startswith({closing!r}, position): raise otherwise",
+            f"            position += {len(closing)}",
+        )
 
 
 class _Source:
     """The source of a function `made`, and what it refers to."""
 
-    def __init__(self, conversions: dict[str, Convert]) -> None:
+    def __init__(self, defaults: Defaults, conversions: dict[str, Convert]) -> None:
+        self._defaults = defaults
         self._conversions = conversions
         self._lines: list[str] = []
+        self._variables = 0
         self.names: dict[str, Any] = {
             "new": object.__new__,
             "network": _NETWORK,
             "otherwise": _OtherwiseError,
-            "absent": object(),
         }
 
     def add(self, *lines: str) -> None:
         """Add lines, indented as they are."""
         self._lines += lines
 
-    def name(self, value: Any) -> str:
+    def name(self, value: Any = None) -> str:
         """A name by which the function refers to a value."""
         name = f"n{len(self.names)}"
         self.names[name] = value
         return name
 
-    def begin(
-        self,
-        cls: type[Any],
-        constants: dict[str, Any],
-        indent: str = "    ",
-        values: str = "values",
-        value: str = "value",
-    ) -> None:
-        """Make the object, and its attributes as they are without elements."""
-        self.add(f"{indent}{values} = {self.name(constants.copy)}()")
-        self.add(f"{indent}{value} = new({self.name(cls)})")
+    def variable(self) -> str:
+        """A variable of the function."""
+        self._variables += 1
+        return f"v{self._variables}"
 
-    def add_texts(
-        self, run: list[tuple[str, Member]], indent: str = "    ", values: str = "values", first: str = ""
+    def add_object(self, cls: type[Any], value: str, indent: str = "    ") -> None:
+        """Make an object, with its attributes as they are without elements; they are in the variable `value`_."""
+        constants, factories = self._defaults(cls)
+        set_anyhow = {name for name, member in members(cls) if member.kind in ("elements", "names")}
+        self.add(
+            f"{indent}{value}_ = {self.name(constants.copy)}()",
+            f"{indent}{value} = new({self.name(cls)})",
+            f"{indent}{value}.__dict__ = {value}_",
+            *(
+                f"{indent}{value}_[{name!r}] = {self.name(factory)}()"
+                for name, factory in factories
+                if name not in set_anyhow
+            ),
+        )
+
+    def add_run(self, run: Run, value: str, indent: str = "    ") -> None:
+        """Set an object's attributes to what `found`, a match of a run's pattern, holds."""
+        groups = self._groups(run)
+        if groups:
+            self.add(f"{indent}{', '.join(groups)}, = found.groups('')")
+        self._add_run(run, iter(groups), value, indent)
+
+    def _add_run(self, run: Run, groups: Iterator[str], value: str, indent: str) -> None:
+        for name, member in run:
+            attribute, group = f"{value}_[{name!r}]", next(groups)
+            if member.kind == "element":
+                self._add_element(member, group, groups, attribute, indent)
+            elif member.kind == "elements":
+                self._add_list(member, group, attribute, indent)
+            elif member.kind == "names":
+                self.add(f"{indent}{attribute} = {self._meaning(member, group)} if {group} else []")
+            else:
+                self.add(f"{indent}if {group}: {attribute} = {self._meaning(member, group)}")
+
+    def _add_element(
+        self, member: Member, group: str, groups: Iterator[str], attribute: str, indent: str
     ) -> None:
-        """Take the texts of a run of elements from the groups of `found`."""
-        groups = [f"g{number}" for number in range(len(run))]
-        self.add(f"{indent}{first}{', '.join(groups)}, = found.groups()")
-        for group, (name, member) in zip(groups, run, strict=True):
-            content = f"{group}[{len(member.tag) + 2}:{-len(member.tag) - 3}]"
-            convert = self._conversions.get(member.kind)
-            if convert is not None:
-                content = f"{self.name(convert)}({content})"
-            self.add(f"{indent}if {group} is not None: {values}[{name!r}] = {content}")
+        item, cls = self.variable(), wire_type(member.type)
+        self.add(f"{indent}if {group}:")
+        self.add_object(cls, item, f"{indent}    ")
+        self.add(f"{indent}    {attribute} = {item}")
+        self._add_run(members(cls), groups, item, f"{indent}    ")
+
+    def _add_list(self, member: Member, group: str, attribute: str, indent: str) -> None:
+        items, item, cls = self.variable(), self.variable(), wire_type(member.type)
+        find, groups = (
+            self.name(re.compile(_element(member, grouped=True)).findall),
+            self._groups(members(cls)),
+        )
+        self.add(
+            f"{indent}{attribute} = {items} = []",
+            f"{indent}for {', '.join(groups) or '_'} in {find}({group}) if {group} else ():",
+        )
+        self.add_object(cls, item, f"{indent}    ")
+        self.add(f"{indent}    {items}.append({item})")
+        self._add_run(members(cls), iter(groups), item, f"{indent}    ")
+
+    def _groups(self, run: Run) -> list[str]:
+        """A variable for each group of a run's pattern."""
+        groups = []
+        for _, member in run:
+            groups.append(self.variable())
+            if member.kind == "element":
+                groups += self._groups(members(wire_type(member.type)))
+        return groups
+
+    def _meaning(self, member: Member, group: str) -> str:
+        """An expression for what the text of an element means."""
+        if member.kind in _FINDS:
+            find = self.name(re.compile(_FINDS[member.kind](member)).findall)
+            return f"dict({find}({group}))" if member.kind == "pairs" else f"{find}({group})"
+        content = f"{group}[{len(member.tag) + 2}:{-len(member.tag) - 3}]"
+        convert = self._conversions.get(member.kind)
+        return content if convert is None else f"{self.name(convert)}({content})"
 
     def compiled(self, cls: type[Any]) -> Callable[..., Any]:
         """The function."""
@@ -284,14 +320,32 @@ class _Source:
         return made
 
 
-Run = list[tuple[str, Member]] | tuple[str, Member]
+# -- Expressions -----------------------------------------------------------------------------------------
 
 
-def _runs(all_members: list[tuple[str, Member]]) -> list[Run]:
-    """Members in order: those that hold text together, every other one by itself."""
-    runs: list[Run] = []
+@cache
+def _is_plain(member: Member) -> bool:
+    """Whether an expression can read an element: not those that contain their own type, deep lists, or too much."""
+    if member.kind not in ("element", "elements"):
+        return True
+    return _is_shallow(member, _DEEPEST, ()) and len(_part(member, grouped=True)) <= _LONGEST
+
+
+def _is_shallow(member: Member, lists: int, outer: tuple[str, ...]) -> bool:
+    if member.kind not in ("element", "elements"):
+        return True
+    if member.type in (*outer, "ConfigurationSet") or (member.kind == "elements" and not lists):
+        return False
+    lists -= member.kind == "elements"
+    inner = members(wire_type(member.type))
+    return all(_is_shallow(one, lists, (*outer, member.type)) for _, one in inner)
+
+
+def _runs(all_members: Run) -> list[Run | tuple[str, Member]]:
+    """Members in order: those that one expression reads together, every other one by itself."""
+    runs: list[Run | tuple[str, Member]] = []
     for name, member in all_members:
-        if _special(member) is not None:
+        if member.kind == "elements" or not _is_plain(member):
             runs.append((name, member))
         elif runs and isinstance(runs[-1], list):
             runs[-1].append((name, member))
@@ -300,67 +354,50 @@ def _runs(all_members: list[tuple[str, Member]]) -> list[Run]:
     return runs
 
 
-def _run_pattern(run: list[tuple[str, Member]]) -> str:
-    return "".join(f"(<{one.tag}/>|<{one.tag}>{_TEXT}</{one.tag}>)?+" for _, one in run)
+def _pattern(run: Run, *, grouped: bool) -> str:
+    """An expression for elements in their order, each of which may be absent.
+
+    grouped: with a group for each, which is empty where it is absent.
+    """
+    return "".join(_part(member, grouped=grouped) for _, member in run)
 
 
-def _special(member: Member) -> Callable[[str, Member], Step] | None:
-    """How elements are read that do not hold text alone."""
-    return {"element": _one, "elements": _one, "names": _names, "strings": _strings, "pairs": _pairs}.get(
-        member.kind
-    )
+def _part(member: Member, *, grouped: bool) -> str:
+    group, tag = "(" if grouped else "(?:", member.tag
+    if member.kind == "element":
+        return f"(?:{_element(member, grouped=grouped, named=grouped)})?"
+    if member.kind == "elements":
+        return f"{group}(?:{_element(member, grouped=False)})*+)"
+    if member.kind == "names":
+        return f"{group}(?:{_leaf(tag)})*+)"
+    if member.kind in ("strings", "pairs"):
+        declared = f' xmlns:a="{re.escape(PARAMETERS_NAMESPACE)}"' if member.namespace != NAMESPACE else ""
+        item = _FINDS[member.kind](member).replace(f"({_TEXT})", _TEXT)
+        return f"{group}<{tag}(?:/>|{declared}>(?:{item})*+</{tag}>))?+"
+    return f"{group}{_leaf(tag)})?+"
 
 
-def _one(name: str, member: Member) -> Step:
-    """Stands for what readers of other types read."""
-    raise NotImplementedError
+def _element(member: Member, *, grouped: bool, named: bool = False) -> str:
+    """An expression for one element with what it contains; named: its name is a group, too."""
+    name = f"(<{member.tag})" if named else f"<{member.tag}"
+    inner = _pattern(members(wire_type(member.type)), grouped=grouped)
+    return f"{name}{_TYPE}(?:/>|>{inner}</{member.tag}>)"
 
 
-def _leaf(tag: str) -> str:
-    """An expression for an element with text; the text is its group."""
-    return f"<{tag}(?:/>|>({_TEXT})</{tag}>)"
+def _leaf(tag: str, text: str = _TEXT) -> str:
+    """An expression for an element with text."""
+    return f"<{tag}(?:/>|>{text}</{tag}>)"
 
 
-def _whole(pattern: str) -> str:
-    """An expression without groups."""
-    return pattern.replace(f"({_TEXT})", _TEXT)
+def _pair(member: Member) -> str:
+    prefix = "a:" if member.namespace != NAMESPACE else ""
+    name, value = _leaf(f"{prefix}Name", f"({_TEXT})"), _leaf(f"{prefix}Value", f"({_TEXT})")
+    return f"<{member.item}>{name}{value}</{member.item}>"
 
 
-def _names(name: str, member: Member) -> Step:
-    leaf = _leaf(member.tag)
-    match, items = re.compile(f"(?:{_whole(leaf)})*+").match, re.compile(leaf).findall
-
-    def step(text: str, position: int, values: dict[str, Any]) -> int:
-        found = match(text, position)
-        if found and found[0]:
-            values[name] = items(found[0])
-        return found.end() if found else position
-
-    return step
-
-
-def _strings(name: str, member: Member) -> Step:
-    return _listed(name, member.tag, _leaf(member.item), list)
-
-
-def _pairs(name: str, member: Member) -> Step:
-    prefix, declared = "", ""
-    if member.namespace == PARAMETERS_NAMESPACE:
-        prefix, declared = "a:", f' xmlns:a="{re.escape(PARAMETERS_NAMESPACE)}"'
-    pair = f"<{member.item}>{_leaf(prefix + 'Name')}{_leaf(prefix + 'Value')}</{member.item}>"
-    return _listed(name, member.tag, pair, dict, declared)
-
-
-def _listed(name: str, tag: str, item: str, collect: Callable[[Any], Any], declared: str = "") -> Step:
-    """An element around repeated items; `declared` follows its name, unless it is empty."""
-    match = re.compile(f"<{tag}(?:/>|{declared}>((?:{_whole(item)})*+)</{tag}>)").match
-    items = re.compile(item).findall
-
-    def step(text: str, position: int, values: dict[str, Any]) -> int:
-        found = match(text, position)
-        if found is None:
-            return position
-        values[name] = collect(items(found[1] or ""))
-        return found.end()
-
-    return step
+_FINDS: dict[str, Callable[[Member], str]] = {
+    "names": lambda member: _leaf(member.tag, f"({_TEXT})"),
+    "strings": lambda member: _leaf(member.item, f"({_TEXT})"),
+    "pairs": _pair,
+}
+"""Expressions whose groups are what an element with texts contains, by its kind."""
