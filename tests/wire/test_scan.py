@@ -45,7 +45,21 @@ def test_what_is_damaged_is_left_to_the_ordinary_reader_or_read_the_same(data: s
         end = min(len(document), start + data.draw(st.integers(0, 12)))
         document[start:end] = data.draw(
             st.sampled_from(
-                [b"", b"<", b">", b"/", b" ", b"\r\n", b"&lt;", b"]]>", b"\0", b"<!---->", b"\xff"]
+                [
+                    b"",
+                    b"<",
+                    b">",
+                    b"/",
+                    b" ",
+                    b"\r\n",
+                    b"&lt;",
+                    b"&amp;",
+                    b"&",
+                    b"]]>",
+                    b"\0",
+                    b"<!---->",
+                    b"\xff",
+                ]
             )
             | st.binary(max_size=3)
             | st.just(bytes(document[end : end + 15]))
@@ -66,6 +80,29 @@ def test_both_read_the_same_from_recorded_answers_and_most_are_read_quickly() ->
         total, quick = total + 1, quick + (found is not None)
         assert found is None or found == ordinarily(response, document)
     assert quick > 0.9 * total > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"a &amp; b", "a & b"),
+        (b"&quot;&apos;", "\"'"),
+        (b"&amp;amp;&amp;quot;&amp;lt;", "&amp;&quot;&lt;"),
+        (b"&amp;", "&"),
+    ],
+)
+def test_references_to_what_is_no_markup_are_read_quickly(text: bytes, expected: str) -> None:
+    document = b"<Swap %s><Production>%s</Production><SourceDeployment/></Swap>" % (NAMESPACES, text)
+    assert quickly(wire.Swap, document).production == expected
+    assert quickly(wire.Swap, document) == ordinarily(wire.Swap, document)
+
+
+@pytest.mark.parametrize("text", [b"a & b", b"a &b;", b"&amp", b"&;", b"&amp;&"])
+def test_ampersands_that_are_no_references_are_refused(text: bytes) -> None:
+    document = b"<Swap %s><Production>%s</Production></Swap>" % (NAMESPACES, text)
+    assert quickly(wire.Swap, document) is None
+    with pytest.raises(wire.errors.ServiceError):
+        wire.decode(wire.Swap, document)
 
 
 def test_a_type_has_a_reader_of_its_own_once_that_is_worthwhile() -> None:
@@ -95,7 +132,8 @@ NAMESPACES = (
 @pytest.mark.parametrize(
     "document",
     [
-        b"<Swap %s><Production>a&amp;b</Production></Swap>",
+        b"<Swap %s><Production>a&lt;b</Production></Swap>",
+        b"<Swap %s><Production>a&amp;b&#13;</Production></Swap>",
         b"<Swap %s> <Production>a</Production></Swap>",
         b"<Swap %s><SourceDeployment>b</SourceDeployment><Production>a</Production></Swap>",
         b"<Swap %s><Production>a</Production></Swap>\n",

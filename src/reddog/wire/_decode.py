@@ -52,7 +52,7 @@ def decode(cls: type[T], data: bytes, *, strict: bool = False) -> T:
     """
     if not strict:
         try:
-            found: T | None = _scanner.documents[cls](data)
+            found: T | None = _documents[cls](data)
         except _scan.OTHERWISE:
             found = None
         if found is not None:
@@ -270,6 +270,7 @@ _TEXT_CONVERSIONS: dict[str, Callable[[str], Any]] = {
 _scanner = _scan.Scanner(
     _defaults, {**_TEXT_CONVERSIONS, "integer": int}
 )  # what is no number, it leaves to others
+_documents = _scanner.documents
 
 
 def _pairs(node: Node, item: str) -> dict[str, str]:

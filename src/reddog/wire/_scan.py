@@ -1,9 +1,9 @@
 """Reading answers that are written as the service writes them, without a tree of nodes in between.
 
 An answer that has the expected namespaces on its root, no white space between elements, every element in its place and
-no reference like ``&amp;`` matches expressions made from the declarations, and is read by them. It is well-formed then:
-the expressions allow nothing else. Whatever does not match to its last character is left to the ordinary reader, which
-gives the same objects, and the errors.
+no reference like ``&lt;`` matches expressions made from the declarations, and is read by them. It is well-formed then:
+the expressions allow nothing else (ampersands are seen to before). Whatever does not match to its last character is
+left to the ordinary reader, which gives the same objects, and the errors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from reddog.wire._schema import (
     wire_type,
 )
 
-LARGEST = 4 << 20  # bytes; XML parsers have limits of their own for what is larger
 WORTHWHILE = 256 << 10  # bytes of answers of one type, after which a reader of its own is made
 Run = list[tuple[str, Member]]
 Convert = Callable[[str], Any]
@@ -33,7 +32,8 @@ Defaults = Callable[[type[Any]], tuple[dict[str, Any], list[tuple[str, Callable[
 
 _DECLARED = f'xmlns="{NAMESPACE}" xmlns:i="{INSTANCE_NAMESPACE}"'
 _ROOT = re.compile(rf"<(\w++) {re.escape(_DECLARED)}>")
-_TEXT = r"[^<>&\x00-\x08\x0b-\x1f\ufffe\uffff]*+"
+_TEXT = r"[\t\n -;=?-\ufffd\U00010000-\U0010ffff]*+"  # all but < and > and what XML does not have
+_OTHER_REFERENCE = re.compile("&(?!(?:amp|quot|apos);)")
 _TYPE = r'(?: i:type="\w++")?+'
 _DEEPEST = 2  # lists in lists that one expression reads: it reads what is in them once more for each
 _LONGEST = 800  # characters of an expression for one element; making a longer one takes too long
@@ -108,8 +108,8 @@ class Scanner:
         source.names |= {"head": head, "close": close, "other": self._other_root(cls)}
         source.add(
             "def made(data):",
-            f"    if len(data) > {LARGEST}: return None",
             "    text = data.decode()",
+            "    if '&' in text: text = referred(text)",
             "    if not text.startswith(head): return other(text)",
         )
         run = members(cls)
@@ -208,6 +208,13 @@ class Scanner:
         )
 
 
+def _referred(text: str) -> str:
+    """Put in the characters that references stand for, where these cannot be taken for markup."""
+    if _OTHER_REFERENCE.search(text):
+        raise _OtherwiseError
+    return text.replace("&quot;", '"').replace("&apos;", "'").replace("&amp;", "&")
+
+
 class _Source:
     """The source of a function `made`, and what it refers to."""
 
@@ -219,6 +226,7 @@ class _Source:
         self.names: dict[str, Any] = {
             "new": object.__new__,
             "network": _NETWORK,
+            "referred": _referred,
             "otherwise": _OtherwiseError,
         }
 
