@@ -13,6 +13,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
 import signing
+from reddog.storage import _account
 
 
 def signature(server) -> str:
@@ -52,6 +53,15 @@ def test_a_client_that_goes_away_half_way_leaves_nothing(server, container: Cont
     wait_until(lambda: not server.files())
     assert not container.get_blob_client("half").exists()
     assert list(container.list_blobs(include=["uncommittedblobs"])) == []
+
+
+def test_what_a_large_blob_was_is_deleted_when_it_is_replaced(server, container: ContainerClient):
+    container.upload_blob("large", bytes(_account.LARGE))
+    (before,) = server.files()
+    container.upload_blob("large", b"small", overwrite=True)
+    wait_until(lambda: len(server.files()) == 1)
+    assert before not in server.files()
+    assert container.download_blob("large").readall() == b"small"
 
 
 def test_a_replaced_blob_stays_when_its_replacement_breaks_off(server, container: ContainerClient):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import threading
@@ -27,6 +28,8 @@ _QUEUES = "queues.db"
 _TABLES = "tables.db"
 _DATA = "data"
 MOST_FLUSHES = 16  # of files, at the same time
+LARGE = 16 << 20  # bytes of a blob whose file takes long to delete
+log = logging.getLogger("reddog.storage")
 
 
 @contextmanager
@@ -205,6 +208,7 @@ class Account:
         `check` gets the blob that is there now, and may refuse. A lease that is there stays. `shared`: the
         files are those of other blobs or blocks, which may have been deleted meanwhile (ServerBusy).
         """
+        present = None
         try:
             with self.index.transaction(write=True) as freed:
                 self.container(blob.container)
@@ -222,8 +226,18 @@ class Account:
             if not shared:
                 self.discard(list(blob.files()))
             raise
-        self.discard(freed)
+        if present is not None and present.size >= LARGE:
+            self.flushes.submit(self._discard_beside, freed)
+        else:
+            self.discard(freed)
         return blob
+
+    def _discard_beside(self, files: list[str]) -> None:
+        """Delete what a blob was before, which can take long; after a crash, the next start does it."""
+        try:
+            self.discard(files)
+        except OSError as error:
+            log.warning("Files of a blob that was replaced cannot be deleted: %s", error)
 
     # -- Disks -------------------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ import logging
 import os
 import re
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from concurrent.futures import Executor, Future, wait
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -23,8 +24,11 @@ from reddog.storage._request import BlobRequest
 from reddog.storage.blobs._digests import CRC64, Digests
 from reddog.storage.blobs._index import Blob
 
-PIECE = 1 << 20  # bytes that are read at a time
-GATHERED = 4 << 20  # bytes of a body that are written at a time: a block, as clients commonly send them
+PIECE = 1 << 20  # bytes that are read, or received, at a time
+MOST_WAITING = 4  # pieces of a body that are received before they are written, or digested
+GATHERED = (
+    4 << 20
+)  # bytes of a body that is received before anything is done with it: a block, as clients send them
 UNFLUSHED = 16 << 20  # bytes of a body that are written before they are flushed
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 log = logging.getLogger("reddog.storage")
@@ -131,7 +135,7 @@ def _open_private(path: str, flags: int) -> int:
 
 
 async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
-    """Write the body; each piece is written and digested while the next one is received. Returns its size."""
+    """Write the body; what has come is written, and digested, while more is received. Returns its size."""
     draft = _Draft(path, digests, request.account.flushes)
     if request.body_size <= GATHERED:
         try:
@@ -142,26 +146,51 @@ async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
         await asyncio.to_thread(draft.write_whole, chunks)
         return sum(map(len, chunks))
     received = 0
-    writing: asyncio.Future[tuple[None, None]] | None = None
+    lanes = [_Lane(draft.write), _Lane(draft.digest)]
     try:
         async for piece in pieces(request):
             received += sum(map(len, piece))
-            if writing is not None:
-                await writing
-            threads = asyncio.to_thread(draft.write, piece), asyncio.to_thread(draft.digest, piece)
-            writing = asyncio.gather(*threads)
-        if writing is not None:
-            await writing
+            for lane in lanes:
+                await lane.add(piece)
+        for lane in lanes:
+            await lane.finish()
         await asyncio.to_thread(draft.finish)
     finally:
-        if writing is not None and not writing.done():
-            writing.cancel()
+        for lane in lanes:
+            lane.stop()
         await asyncio.to_thread(draft.close)
     return received
 
 
+class _Lane:
+    """Does some work on pieces in their order, in a thread of its own."""
+
+    def __init__(self, work: Callable[[list[bytes]], None]) -> None:
+        self._work = work
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="reddog-lane")
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def add(self, piece: list[bytes]) -> None:
+        """Add a piece, when not too many wait; raises what the work on an earlier one has raised."""
+        while len(self._waiting) >= MOST_WAITING:
+            await self._waiting.popleft()
+        self._waiting.append(asyncio.get_running_loop().run_in_executor(self._thread, self._work, piece))
+
+    async def finish(self) -> None:
+        """Wait for the work on all pieces."""
+        while self._waiting:
+            await self._waiting.popleft()
+
+    def stop(self) -> None:
+        """Leave undone what has not begun."""
+        for piece in self._waiting:
+            if not piece.cancel() and not piece.cancelled():
+                piece.exception()  # it comes from what has failed before, which is told already
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
 async def pieces(request: BlobRequest) -> AsyncIterator[list[bytes]]:
-    """A body in pieces of some mebibytes, as they came. It ends early, with an error, when the client goes away."""
+    """A body in pieces of a mebibyte or more, as they came. It ends early, with an error, when the client goes away."""
     if request.source is not None:
         source = read(request.source.account, request.source.blob, request.source.start, request.source.end)
         while piece := await asyncio.to_thread(next, source, b""):
@@ -172,7 +201,7 @@ async def pieces(request: BlobRequest) -> AsyncIterator[list[bytes]]:
     async for chunk in request.raw.content.iter_any():
         gathered.append(chunk)
         size += len(chunk)
-        if size >= GATHERED:
+        if size >= PIECE:
             yield gathered
             gathered, size = [], 0
     if gathered:
