@@ -53,6 +53,12 @@ def test_each_is_answered_for_itself(container: ContainerClient, blobs: list[str
     assert [blob.name for blob in container.list_blobs()] == [blobs[1]]
 
 
+def test_answers_within_an_answer_have_what_every_answer_has(container: ContainerClient, blobs: list[str]):
+    for answer in container.delete_blobs(*blobs):
+        headers = {name.lower() for name in answer.headers}
+        assert {"date", "server", "x-ms-request-id", "x-ms-version"} <= headers
+
+
 def test_a_signature_permits_what_it_permits(server, container: ContainerClient, blobs: list[str]):
     terms = {"account_key": server.keys[0], "expiry": soon()}
     reading = generate_container_sas("acct", "things", permission=ContainerSasPermissions(read=True), **terms)

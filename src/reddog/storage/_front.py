@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,7 +26,7 @@ from reddog.storage._errors import (
     not_available,
     replaced_meanwhile,
 )
-from reddog.storage._request import XML, StorageRequest
+from reddog.storage._request import XML, StorageRequest, http_date
 
 VERSION = "2021-12-02"
 SECONDARY = "-secondary"
@@ -174,6 +175,7 @@ class Front(Generic[R]):
         """The answer to a request that came within another one."""
         response = await self._handle(request)
         await self._complete(request, response)
+        response.headers["Date"] = http_date(time.time())  # which aiohttp adds to the others
         return response
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
