@@ -75,12 +75,13 @@ class Scanner:
         self._defaults = defaults
         self._conversions = conversions
         self.documents = _Documents(self._first_document)
+        self._document: Callable[[Any], Document] = cache(self._make_document)
         self._reader: Callable[[Any], Reader] = cache(self._make_reader)
 
     def read(self, cls: type[Any], data: bytes) -> Any:
         """The object that an answer is, or None when it is not written as expected."""
         try:
-            return self._make_document(cls)(data)
+            return self._document(cls)(data)
         except OTHERWISE:
             return None
 
@@ -93,7 +94,7 @@ class Scanner:
             left -= len(data)
             if left > 0:
                 return None
-            self.documents[cls] = reader = self._make_document(cls)
+            self.documents[cls] = reader = self._document(cls)
             return reader(data)
 
         return count
