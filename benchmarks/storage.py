@@ -4,7 +4,8 @@ Azurite (the version that `_storage_servers.py` names) is installed once into th
 column is left out. It flushes nothing to the disk; we flush everything before we answer. The bare server is aiohttp
 without accounts, signatures, digests and index: it writes a body into a file, flushes it (fdatasync) and answers, and
 is the limit to approach with large transfers. The servers take turns, row by row and round by round, in processes of
-their own; the first round is not counted. Rates are medians.
+their own, and what one has left unwritten is flushed before the next one's turn; the first round is not counted. Rates
+are medians.
 
     python benchmarks/storage.py [--rounds N] [--size MIB] [--row NAME ...] [--check]
 """
@@ -356,6 +357,7 @@ def run(servers: dict[str, Server], rows: tuple[Row, ...], options: argparse.Nam
         for row in rows:
             for who, server in servers.items():
                 if who != "bare" or row.bare is not None:
+                    os.sync()  # what an earlier one has left to be written is not this one's
                     rate = row.measure(Client(server, row.service), options)
                     rates.setdefault((row.name, who), []).extend([rate] if number else [])
     return rates
