@@ -104,11 +104,12 @@ class AccountDatabase(Generic[R, W]):
 
         Those that come while others are committed share the next commit.
         """
-        answer: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Outcome | None] = loop.create_future()
         self._waiting.append((change, answer))
         if not self._is_making:
             self._is_making = True
-            asyncio.get_running_loop().call_soon(self._make)  # with those that have come at the same time
+            loop.call_soon(self._make)  # with those that have come at the same time
         outcome = await answer
         if outcome is None:
             return await self.write(change)

@@ -28,7 +28,7 @@ PIECE = 1 << 20  # bytes that are read, or received, at a time
 MOST_WAITING = 4  # pieces of a body that are received before they are written, or digested
 GATHERED = (
     4 << 20
-)  # bytes of a body that is received before anything is done with it: a block, as clients send them
+)  # bytes of a body that is received before it is written: a block, as clients commonly send them
 UNFLUSHED = 16 << 20  # bytes of a body that are written before they are flushed
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 log = logging.getLogger("reddog.storage")
