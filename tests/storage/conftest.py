@@ -73,14 +73,14 @@ class Serving(threading.Thread):
 
     def __init__(self, server: Server) -> None:
         super().__init__(daemon=True)
-        self._server, self._ready = server, threading.Event()
-        self._loop, self._end = asyncio.new_event_loop(), asyncio.Event()
+        self._server, self._ready, self._end = server, threading.Event(), asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        asyncio.run(self._serve())  # which ends the tasks that aiohttp cancels and does not wait for
 
     async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
         runners = []
         for kind, application in self._server.storage.applications().items():
             runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, **RUNNER_OPTIONS)
@@ -98,6 +98,7 @@ class Serving(threading.Thread):
         assert self._ready.wait(10)
 
     def end(self) -> None:
+        assert self._loop is not None
         self._loop.call_soon_threadsafe(self._end.set)
         self.join(10)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
+import logging
 import socket
 import time
 from datetime import UTC, datetime, timedelta
 from xml.etree import ElementTree
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.blob import ContainerClient, ContainerSasPermissions, generate_container_sas
 
 import signing
-from reddog.storage import _account
+from reddog.storage import NoSpace, _account
+from reddog.storage.blobs import _transfer
 
 
 def signature(server) -> str:
@@ -53,6 +56,22 @@ def test_a_client_that_goes_away_half_way_leaves_nothing(server, container: Cont
     wait_until(lambda: not server.files())
     assert not container.get_blob_client("half").exists()
     assert list(container.list_blobs(include=["uncommittedblobs"])) == []
+
+
+@pytest.mark.parametrize("work", ["write", "digest"])
+def test_a_large_body_that_cannot_be_kept_is_refused_once(server, container, monkeypatch, caplog, work):
+    done = getattr(_transfer._Draft, work)
+
+    def fail(draft: object, chunks: list[bytes]) -> None:
+        done(draft, chunks)
+        raise NoSpace
+
+    monkeypatch.setattr(_transfer._Draft, work, fail)
+    with pytest.raises(AzureError):  # the answer, or a connection that is closed while more is sent
+        container.upload_blob("large", bytes(24 << 20), max_concurrency=1)
+    wait_until(lambda: not server.files())
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_what_a_large_blob_was_is_deleted_when_it_is_replaced(server, container: ContainerClient):
