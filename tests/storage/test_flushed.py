@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from reddog.storage import _flush
 from storage_load import Caller, Servers
 
 TRACED = (
-    "openat,mkdir,rename,unlink,write,pwrite64,writev,ftruncate,fallocate,copy_file_range,ioctl,"
+    "openat,mkdir,rename,unlink,write,pwrite64,pwritev,writev,ftruncate,fallocate,copy_file_range,ioctl,"
     "fsync,fdatasync,sendto"
 )
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)")
@@ -106,6 +109,7 @@ def changes(caller: Caller) -> int:
         caller.call("blob", "PUT", "new", "restype=container"),
         caller.call("blob", "PUT", "things/block", body=b"data" * 5000, **block),
         caller.call("blob", "PUT", "things/block", body=b"again", **block),
+        caller.call("blob", "PUT", "things/large", body=bytes(9 << 20), **block),
         caller.call("blob", "PUT", "things/blocks", "comp=block&blockid=YQ==", b"block"),
         caller.call("blob", "PUT", "things/blocks", "comp=blocklist", b"<BlockList><Latest>YQ==</Latest></BlockList>"),
         caller.call("blob", "PUT", "things/page", x_ms_blob_content_length="4096", **page),
@@ -143,3 +147,15 @@ def test_whatever_is_answered_has_been_flushed(traced: tuple[Caller, Path], tmp_
     assert len(disk.answers) == count
     assert [(status, dirty) for status, dirty in disk.answers if dirty] == []
     assert disk.flushes > count
+
+
+@given(st.lists(st.integers(0, 3 << 20), max_size=4), st.integers(1, 900), st.integers(0, 9))
+def test_bytes_are_written_one_after_another_however_they_come(sizes: list[int], repeats: int, offset: int):
+    chunks = [bytes([number]) * size for number, size in enumerate(sizes, 1)] + [b"ab"] * repeats
+    whole = b"".join(chunks)
+    descriptor = os.memfd_create("written")
+    try:
+        assert _flush.write_chunks(descriptor, offset, chunks) == offset + len(whole)
+        assert os.pread(descriptor, offset + len(whole) + 1, 0) == bytes(offset) + whole
+    finally:
+        os.close(descriptor)

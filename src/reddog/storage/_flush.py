@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from reddog.storage._errors import NoSpace
 
 _MOST_CHUNKS = 512  # that are written in one call
-_PIECE = 1 << 20  # bytes
+_PIECE = (
+    1 << 20
+)  # bytes that are written in one call: for more, the kernel takes larger pages, at a higher cost
 
 
 @contextmanager
@@ -52,14 +54,31 @@ def start_write(path: Path, offset: int, chunks: Sequence[bytes]) -> Callable[[]
     return lambda: _flush_and_close(descriptor)
 
 
-def write_chunks(descriptor: int, offset: int, chunks: Sequence[bytes]) -> int:
+def write_chunks(descriptor: int, offset: int, chunks: Iterable[bytes]) -> int:
     """Write into an open file; returns the offset behind what was written."""
-    for first in range(0, len(chunks), _MOST_CHUNKS):
-        offset = _write_together(descriptor, offset, chunks[first : first + _MOST_CHUNKS])
+    for together in _pieces(chunks):
+        offset = _write_together(descriptor, offset, together)
     return offset
 
 
-def _write_together(descriptor: int, offset: int, chunks: Sequence[bytes]) -> int:
+def _pieces(chunks: Iterable[bytes]) -> Iterator[list[memoryview]]:
+    """The same bytes, as they are written."""
+    piece: list[memoryview] = []
+    room = _PIECE
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            part, rest = rest[:room], rest[room:]
+            piece.append(part)
+            room -= len(part)
+            if not room or len(piece) == _MOST_CHUNKS:
+                yield piece
+                piece, room = [], _PIECE
+    if piece:
+        yield piece
+
+
+def _write_together(descriptor: int, offset: int, chunks: Sequence[memoryview]) -> int:
     written = os.pwritev(descriptor, chunks, offset)
     if written == sum(map(len, chunks)):
         return offset + written
