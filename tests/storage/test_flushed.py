@@ -18,7 +18,7 @@ from reddog.storage import _flush
 from storage_load import Caller, Servers
 
 TRACED = (
-    "openat,mkdir,rename,unlink,write,pwrite64,pwritev,writev,ftruncate,fallocate,copy_file_range,ioctl,"
+    "openat,mkdir,rename,unlink,write,writev,pwrite64,pwritev,pwritev2,ftruncate,fallocate,copy_file_range,ioctl,"
     "fsync,fdatasync,sendto"
 )
 _CALL = re.compile(r"(\d+) +(\w+)\((.*)")
