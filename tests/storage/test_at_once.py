@@ -184,7 +184,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
             class content:
                 @staticmethod
                 async def iter_any():
-                    yield bytes(_transfer.GATHERED)
+                    yield bytes(_transfer.PIECE)
                     await asyncio.Event().wait()
 
     async def cancelled() -> None:
@@ -199,7 +199,7 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_transfer, "_Draft", Slow)
         asyncio.run(cancelled())
-    assert (tmp_path / "body").stat().st_size == _transfer.GATHERED
+    assert (tmp_path / "body").stat().st_size == _transfer.PIECE
 
 
 def test_names_of_new_files_are_durable_with_their_directory(server, container, monkeypatch):

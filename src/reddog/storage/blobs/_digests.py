@@ -41,6 +41,11 @@ class Digests:
         wants_md5 = whole or self._given_md5 is not None or self._crc64 is None
         self._md5 = hashlib.md5(usedforsecurity=False) if wants_md5 else None
 
+    @property
+    def slow(self) -> bool:
+        """They take longer than to write the body: an MD5 does."""
+        return self._md5 is not None
+
     def update(self, *chunks: bytes) -> None:
         """Add some bytes."""
         for chunk in chunks:

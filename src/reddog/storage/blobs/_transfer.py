@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import threading
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -24,12 +23,11 @@ from reddog.storage._request import BlobRequest
 from reddog.storage.blobs._digests import CRC64, Digests
 from reddog.storage.blobs._index import Blob
 
-PIECE = 1 << 20  # bytes that are read, or received, at a time
+PIECE = (
+    1 << 20
+)  # bytes that are read, or received, at a time; a smaller body is received before it is written
 MOST_WAITING = 4  # pieces of a body that are received before they are written, or digested
-GATHERED = (
-    4 << 20
-)  # bytes of a body that is received before it is written: a block, as clients commonly send them
-UNFLUSHED = 16 << 20  # bytes of a body that are written before they are flushed
+UNFLUSHED = 1 << 20  # bytes of a body that are written before they are flushed
 LARGEST_BODY = 5000 << 20  # bytes; of one Put Blob, as on Azure
 log = logging.getLogger("reddog.storage")
 _RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
@@ -105,6 +103,11 @@ class _Draft:
         """Add them to the digests."""
         self._digests.update(*chunks)
 
+    def add(self, chunks: list[bytes]) -> None:
+        """Do both."""
+        self.digest(chunks)
+        self.write(chunks)
+
     def finish(self) -> None:
         """Have all of it on the disk."""
         with self._gate, disk_errors():
@@ -116,8 +119,7 @@ class _Draft:
     def write_whole(self, chunks: list[bytes]) -> None:
         """Do all that is to be done with a small body, at once."""
         try:
-            self.digest(chunks)
-            self.write(chunks)
+            self.add(chunks)
             self.finish()
         finally:
             self.close()
@@ -137,7 +139,7 @@ def _open_private(path: str, flags: int) -> int:
 async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
     """Write the body; what has come is written, and digested, while more is received. Returns its size."""
     draft = _Draft(path, digests, request.account.flushes)
-    if request.body_size <= GATHERED:
+    if request.body_size < PIECE:
         try:
             chunks = [chunk async for piece in pieces(request) for chunk in piece]
         except BaseException:
@@ -146,7 +148,7 @@ async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
         await asyncio.to_thread(draft.write_whole, chunks)
         return sum(map(len, chunks))
     received = 0
-    lanes = [_Lane(draft.write), _Lane(draft.digest)]
+    lanes = [_Lane(work) for work in ([draft.write, draft.digest] if digests.slow else [draft.add])]
     try:
         async for piece in pieces(request):
             received += sum(map(len, piece))
@@ -163,29 +165,43 @@ async def _write(request: BlobRequest, path: Path, digests: Digests) -> int:
 
 
 class _Lane:
-    """Does some work on pieces in their order, in a thread of its own."""
+    """Does some work on pieces in their order, in a thread of its own: on all that have come since the last time."""
 
     def __init__(self, work: Callable[[list[bytes]], None]) -> None:
         self._work = work
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reddog-lane")
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._running: asyncio.Future[None] | None = None
+        self._waiting: list[list[bytes]] = []
 
     async def add(self, piece: list[bytes]) -> None:
         """Add a piece, when not too many wait; raises what the work on an earlier one has raised."""
-        while len(self._waiting) >= MOST_WAITING:
-            await self._waiting.popleft()
-        self._waiting.append(asyncio.get_running_loop().run_in_executor(self._thread, self._work, piece))
+        self._waiting.append(piece)
+        if self._running is not None and (self._running.done() or len(self._waiting) >= MOST_WAITING):
+            await self._end_turn()
+        if self._running is None:
+            self._begin_turn()
+
+    def _begin_turn(self) -> None:
+        chunks = [chunk for piece in self._waiting for chunk in piece]
+        self._waiting.clear()
+        self._running = asyncio.get_running_loop().run_in_executor(self._thread, self._work, chunks)
+
+    async def _end_turn(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            await running
 
     async def finish(self) -> None:
         """Wait for the work on all pieces."""
-        while self._waiting:
-            await self._waiting.popleft()
+        await self._end_turn()
+        if self._waiting:
+            self._begin_turn()
+            await self._end_turn()
 
     def stop(self) -> None:
         """Leave undone what has not begun."""
-        for piece in self._waiting:
-            if not piece.cancel() and not piece.cancelled():
-                piece.exception()  # it comes from what has failed before, which is told already
+        if self._running is not None and not self._running.cancel() and not self._running.cancelled():
+            self._running.exception()  # it comes from what has failed before, which is told already
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 

@@ -42,6 +42,7 @@ from reddog.storage.blobs._index import Blob, Block
 
 TYPES = {"blockblob": "BlockBlob", "pageblob": "PageBlob", "appendblob": "AppendBlob"}
 LARGEST_APPEND = 100 << 20
+GATHERED_APPEND = 4 << 20  # bytes to append that are received before they are written; more are written twice
 MOST_BLOCKS = 50_000
 SECTOR = 512
 
@@ -52,7 +53,7 @@ async def put_blob(request: BlobRequest) -> web.StreamResponse:
     if kind is None:
         raise bad_header("x-ms-blob-type", request.headers.get("x-ms-blob-type", ""))
     blob = new_blob(request, kind, whole=request.source is None)
-    if request.body_size > _transfer.GATHERED:
+    if request.body_size >= _transfer.PIECE:
         await asyncio.to_thread(_require_container, request)
     headers = {"x-ms-request-server-encrypted": "false"}
     if kind == "BlockBlob":
@@ -276,7 +277,7 @@ async def append_block(request: BlobRequest) -> web.StreamResponse:
     """Append Block. A large one is a file of its own until it has been received."""
     if request.body_size == 0:
         raise bad_header("Content-Length", "0")
-    if request.body_size <= _transfer.GATHERED:
+    if request.body_size <= GATHERED_APPEND:
         data, digests = await _transfer.small_body(request, LARGEST_APPEND)
         return await _append(request, len(data), digests, lambda path, offset: write_at(path, offset, [data]))
     received = await _transfer.receive(request, limit=LARGEST_APPEND)
