@@ -35,17 +35,23 @@ class Server:
 
 
 def bare(directory: Path) -> dict[str, web.Application]:
-    """A server that keeps the same bytes and knows nothing of them: one file, flushed before the answer."""
+    """A server that keeps the same bytes and knows nothing of them: each body in a file, flushed before the answer.
+
+    A body replaces what its file was when it is there whole.
+    """
     path = directory / "bare"
 
     async def put(request: web.Request) -> web.Response:
         if request.query.get("comp") == "blocklist":
             return web.Response(status=201)
-        with (directory / "block" if "comp" in request.query else path).open("wb") as file:
+        block = request.query.get("blockid")
+        draft = directory / "draft"
+        with draft.open("wb") as file:
             async for chunk in request.content.iter_chunked(PIECE):
                 await asyncio.to_thread(file.write, chunk)
             file.flush()
             await asyncio.to_thread(os.fdatasync, file.fileno())
+        draft.replace(path if block is None else directory / block)
         return web.Response(status=201)
 
     async def put_page(request: web.Request) -> web.Response:

@@ -353,9 +353,11 @@ Rates = dict[tuple[str, str], list[float]]
 def run(servers: dict[str, Server], rows: tuple[Row, ...], options: argparse.Namespace) -> Rates:
     """The rates by row and server."""
     rates: Rates = {}
+    turns = list(servers.items())
     for number in range(options.rounds + 1):
+        turns.append(turns.pop(0))  # nobody has always the disk that the same one has left
         for row in rows:
-            for who, server in servers.items():
+            for who, server in turns:
                 if who != "bare" or row.bare is not None:
                     os.sync()  # what an earlier one has left to be written is not this one's
                     rate = row.measure(Client(server, row.service), options)
