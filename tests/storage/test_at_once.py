@@ -14,7 +14,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobBlock, ContainerClient
 
-from reddog.storage import AccountNotFound, Storage, _account, _flush
+from reddog import durable
+from reddog.storage import AccountNotFound, Storage, _account
 from reddog.storage.blobs import _transfer
 from reddog.storage.blobs._digests import Digests
 
@@ -204,8 +205,8 @@ def test_a_server_that_stops_in_the_middle_of_an_upload_writes_into_no_other_fil
 
 def test_names_of_new_files_are_durable_with_their_directory(server, container, monkeypatch):
     synced: list[Path] = []
-    sync = _flush.sync_directory
-    for room in (_account, _flush):
+    sync = durable.sync_directory
+    for room in (_account, durable):
         monkeypatch.setattr(room, "sync_directory", lambda path: (synced.append(path), sync(path)))
     container.get_blob_client("page").create_page_blob(512)
     data = server.root / "acct" / "data"

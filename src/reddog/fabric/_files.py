@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from reddog.durable import sync_directory, sync_file
 from reddog.fabric.compute import MachineError
 
 
@@ -39,16 +40,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
             os.fsync(file.fileno())
     draft.replace(path)
     if durable:
-        sync_dir(path.parent)
-
-
-def sync_dir(path: Path) -> None:
-    """Make the names in a directory survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(path.parent)
 
 
 def publish(target: Path, fill: Callable[[Path], None]) -> None:
@@ -59,13 +51,9 @@ def publish(target: Path, fill: Callable[[Path], None]) -> None:
     draft = partial(target)
     try:
         fill(draft)
-        descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_file(draft)
         draft.replace(target)
-        sync_dir(target.parent)
+        sync_directory(target.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
         raise disk_error(error, target) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reddog import vhd
+from reddog.durable import sync_directory, sync_file
 from reddog.images._error import ImageError
 
 _BLANK_SIZE = 8 << 20
@@ -89,10 +89,10 @@ def publish(draft: Path, info: ImageInfo) -> None:
     text = draft.with_suffix(".json")
     text.write_text(json.dumps(description, indent=1) + "\n")
     for path in (draft, text):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        sync_file(path)
     draft.replace(info.path)
     text.replace(info.path.with_suffix(".json"))
+    sync_directory(info.path.parent)
 
 
 def cannot_write(place: Path, error: OSError) -> ImageError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import shutil
 import tarfile
 import uuid
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from reddog.durable import sync_directory, sync_file, sync_new
 from reddog.fabric import Disk
 from reddog.packages import Package
 from reddog.services.os_images import PlatformImage
@@ -52,9 +52,8 @@ class PackageFiles:
         place.mkdir(mode=0o700)
         try:
             fetch(place / PACKAGE)
-            _sync(place / PACKAGE)
-            _sync(place)
-            _sync(self._packages)
+            sync_new(place / PACKAGE)
+            sync_directory(self._packages)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -72,7 +71,7 @@ class PackageFiles:
                 for role in missing:
                     with _appearing(self.content(id, role)) as draft:
                         package.write_role(role, draft)
-            _sync(self.package(id).parent)
+            sync_directory(self.package(id).parent)
         self.package(id).unlink(missing_ok=True)
 
     def content(self, id: str, role: str) -> Path:
@@ -148,7 +147,7 @@ def _appearing(target: Path) -> Iterator[Path]:
         draft.touch(mode=0o600, exist_ok=False)  # before there are secrets in it
         yield draft
         draft.chmod(0o600)
-        _sync(draft)
+        sync_file(draft)
         draft.replace(target)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -156,12 +155,3 @@ def _appearing(target: Path) -> Iterator[Path]:
         raise
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Have a file, or the names in a directory, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from reddog import vhd
+from reddog.durable import sync_directory, sync_new
 from reddog.sparse import copy_sparse
 from reddog.storage._errors import BlobExists, BlobNotFound, ContainerNotFound, replaced_meanwhile
-from reddog.storage._flush import disk_errors, sync_directory, sync_new
+from reddog.storage._flush import disk_errors
 from reddog.storage.blobs import _leases
 from reddog.storage.blobs._index import Blob, Container, Index
 from reddog.storage.queues._store import QueueStore

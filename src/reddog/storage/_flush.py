@@ -1,4 +1,4 @@
-"""Having data on the disk: files, and their names."""
+"""Writing into files, durably."""
 
 from __future__ import annotations
 
@@ -93,29 +93,5 @@ def _flush_and_close(descriptor: int) -> None:
     try:
         with disk_errors():
             os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Have a file's data on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_new(path: Path) -> None:
-    """Have a new file on the disk, with its name."""
-    sync_file(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Have a directory's entries on the disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import sqlite
 
+from reddog.durable import sync_directory
 from reddog.store._errors import DiskFull, StoreError
 
 CACHED_STATEMENTS = 256
@@ -27,11 +28,7 @@ def create(path: Path) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     path.chmod(0o600)
     for directory in (path.parent, path.parent.parent):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_directory(directory)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
+from reddog.durable import sync_file, sync_new
 from reddog.sparse import copy_sparse
 from reddog.storage._auth import not_permitted
 from reddog.storage._errors import StorageError, archived, bad_header, missing_header, no_overwriting
-from reddog.storage._flush import disk_errors, sync_file, sync_new
+from reddog.storage._flush import disk_errors
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
     BlobRequest,

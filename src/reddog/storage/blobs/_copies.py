@@ -10,13 +10,14 @@ from email.utils import format_datetime
 
 from aiohttp import web
 
+from reddog.durable import sync_new
 from reddog.sparse import copy_sparse
 from reddog.storage._account import Account
 from reddog.storage._errors import (
     StorageError,
     archived,
 )
-from reddog.storage._flush import disk_errors, sync_new
+from reddog.storage._flush import disk_errors
 from reddog.storage._request import BlobRequest, empty, metadata_of, tags
 from reddog.storage.blobs._blobs import TIERS, check_replace, content_headers, copied_tags, given_tier
 from reddog.storage.blobs._digests import Digests

@@ -16,9 +16,10 @@ from pathlib import Path
 from aiohttp import web
 from multidict import CIMultiDict
 
+from reddog.durable import sync_directory
 from reddog.storage._account import Account, keeping
 from reddog.storage._errors import StorageError, bad_header, replaced_meanwhile
-from reddog.storage._flush import disk_errors, sync_directory, write_chunks
+from reddog.storage._flush import disk_errors, write_chunks
 from reddog.storage._request import BlobRequest
 from reddog.storage.blobs._digests import CRC64, Digests
 from reddog.storage.blobs._index import Blob

@@ -12,9 +12,10 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
+from reddog.durable import sync_new
 from reddog.storage._account import keeping
 from reddog.storage._errors import StorageError, bad_header, bad_query, replaced_meanwhile, wrong_type
-from reddog.storage._flush import copy_at, disk_errors, sync_new, write_at
+from reddog.storage._flush import copy_at, disk_errors, write_at
 from reddog.storage._request import (
     LARGEST_DOCUMENT,
     BlobRequest,
