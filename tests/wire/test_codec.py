@@ -220,6 +220,7 @@ def test_a_hostile_document_is_a_bad_request(what, strict):
         wire.decode(wire.Swap, HOSTILE[what], strict=strict)
     assert (caught.value.code, caught.value.status) == ("InvalidXmlRequest", 400)
     etree.fromstring(caught.value.to_xml())
+    assert "<string>" not in caught.value.message  # which is where the parser thinks that it has read it
 
 
 def test_the_root_of_a_hostile_document_is_not_told():

@@ -23,7 +23,9 @@ def parse(data: bytes, what: str, root: str) -> etree._Element:
     try:
         found = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise PackageError(f"{what} is not well-formed XML: {error}.", "Correct it.") from None
+        raise PackageError(
+            f"{what} is not well-formed XML: {getattr(error, 'msg', error)}.", "Correct it."
+        ) from None
     if str(getattr(found.getroottree().docinfo, "doctype", "")):
         raise PackageError(f"{what} has a document type declaration, which is not allowed.", "Remove it.")
     if local_name(found) != root:

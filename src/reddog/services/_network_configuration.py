@@ -67,7 +67,9 @@ def _validated(data: bytes) -> Node:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         line, column = getattr(error, "position", (0, 0))
-        raise _schema_error(line, column, str(error) or "the document is empty") from None
+        raise _schema_error(
+            line, column, getattr(error, "msg", str(error)) or "the document is empty"
+        ) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise _schema_error(1, 1, "A document type declaration is not allowed.")
     schema = _schema()

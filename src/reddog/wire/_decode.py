@@ -84,7 +84,9 @@ def parse(data: bytes) -> Node:
     try:
         root = etree.fromstring(data, _parsers.own)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise errors.MALFORMED_XML(detail=str(error) or "the document is empty") from None
+        raise errors.MALFORMED_XML(
+            detail=getattr(error, "msg", str(error)) or "the document is empty"
+        ) from None
     if root.getroottree().docinfo.internalDTD is not None:
         raise errors.DOCUMENT_TYPE()
     return root
