@@ -230,6 +230,17 @@ def test_entities_are_as_large_as_they_may_be(table: TableClient, properties, ex
     assert list(table.list_entities()) == []
 
 
+@pytest.mark.parametrize("name", ["PartitionKey", "RowKey"])
+def test_keys_have_up_to_a_kibibyte(table: TableClient, name: str):
+    for longest in ("x" * 512, "🐶" * 256):
+        table.create_entity({**entity("1"), name: longest})
+        for put in (table.create_entity, table.upsert_entity):
+            with pytest.raises(HttpResponseError) as error:
+                put({**entity("1"), name: longest + "x"})
+            assert code(error) == (400, "PropertyValueTooLarge")
+    assert len(list(table.list_entities())) == 2
+
+
 def test_merging_makes_no_entity_larger_than_it_may_be(table: TableClient):
     half = {f"a{number}": "x" * 32000 for number in range(10)}
     table.create_entity(entity("1", **half))

@@ -12,7 +12,7 @@ from reddog.storage.tables._edm import DATETIME, DOUBLE, Kept, invalid_input, ke
 LARGEST_ENTITY = 1 << 20  # bytes
 MOST_PROPERTIES = 252
 LONGEST_NAME = 255  # characters, of a property
-LONGEST_KEY = 1024  # characters
+LARGEST_KEY = 1024  # bytes, in UTF-16
 SYSTEM = ("PartitionKey", "RowKey", "Timestamp")
 _TYPE = "@odata.type"
 _NEVER_NULL = (DATETIME, DOUBLE)
@@ -72,9 +72,9 @@ class Draft:
 
 def check_key(name: str, value: str) -> None:
     """Whether a text can be a partition key or a row key. OutOfRangeInput, PropertyValueTooLarge."""
-    if len(value) > LONGEST_KEY:
+    if text_size(value) > LARGEST_KEY:
         message = (
-            f"The property value exceeds the maximum allowed size: {name} has up to {LONGEST_KEY} characters."
+            f"The property value exceeds the maximum allowed size (1KB): {name} has 512 characters in UTF-16."
         )
         raise StorageError("PropertyValueTooLarge", 400, message)
     if _NOT_IN_KEYS.search(value) or _LONE_SURROGATE.search(value):
