@@ -187,6 +187,16 @@ def fill(storage: Storage, row: Resource, index: int, disk: Mapping[str, Any]) -
         storage.copy_in(origin, address, lease_id=lease, size=disk["size"])
 
 
+def converge(storage: Storage, row: Resource, *, rolling_back: bool) -> None:
+    """Make the only blob of a disk or an image while its row is there, and give it back afterwards."""
+    media, source = row.goal["media"][0], row.goal["source"]
+    if row.present:
+        fill(storage, row, 0, {**row.goal, "media": media})
+        return
+    delete = bool(row.state.get("delete_blob")) or (rolling_back and source["type"] != "adopt")
+    give_back(storage, row, media, 0, delete=delete)
+
+
 def disk_file(storage: Storage, disk: Mapping[str, Any]) -> tuple[Path, int]:
     """The file of a disk, and the bytes of it that the guest sees."""
     with storage_errors(disk["media_link"]):

@@ -141,13 +141,7 @@ class DiskReconciler(Reconciler):
 
     def converge(self, row: Resource, ctx: Context) -> Converged | Retry:
         """See `Reconciler.converge`."""
-        media = row.goal["media"][0]
-        if row.present:
-            _media.fill(self._storage, row, 0, {**row.goal, "media": media})
-        else:
-            made_here = row.goal["source"]["type"] != "adopt"
-            delete = bool(row.state.get("delete_blob")) or (ctx.rolling_back and made_here)
-            _media.give_back(self._storage, row, media, 0, delete=delete)
+        _media.converge(self._storage, row, rolling_back=ctx.rolling_back)
         ctx.checkpoint("disk")
         return Converged()
 
