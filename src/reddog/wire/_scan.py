@@ -335,8 +335,6 @@ class _Source:
 @cache
 def _is_plain(member: Member) -> bool:
     """Whether an expression can read an element: not those that contain their own type, deep lists, or too much."""
-    if member.kind not in ("element", "elements"):
-        return True
     return _is_shallow(member, _DEEPEST, ()) and len(_part(member, grouped=True)) <= _LONGEST
 
 
