@@ -113,16 +113,14 @@ class Scanner:
             "    if '&' in text: text = referred(text)",
             "    if not text.startswith(head): return other(text)",
         )
-        run = members(cls)
-        if all(
-            _is_plain(member) and member.kind != "elements" for _, member in run
-        ):  # one expression reads it whole
-            whole = source.name(re.compile(_pattern(run, grouped=True) + close).fullmatch)
-            source.add(f"    found = {whole}(text, {len(head)})", "    if found is None: return None")
-            source.add_object(cls, "value")
-            source.add_run(run, "value")
-            source.add("    return value")
-        else:
+        first, *rest = _runs(members(cls)) or [[]]
+        if isinstance(first, list) and (not rest or _is_last_element(rest)):  # one expression reads it whole
+            whole = source.name(re.compile(_pattern(first, grouped=True) + close).fullmatch)
+            source.add(f"    found = {whole}(text, {len(head)})", "    if found is not None:")
+            source.add_object(cls, "value", "        ")
+            source.add_run(first, "value", "        ")
+            source.add("        return value")
+        if rest or not isinstance(first, list):
             source.add(f"    position = {len(head)}")
             self._add_members(source, cls)
             source.add("    return value if text[position:] == close else None")
@@ -346,6 +344,12 @@ def _is_shallow(member: Member, lists: int, outer: tuple[str, ...]) -> bool:
     lists -= member.kind == "elements"
     inner = members(wire_type(member.type))
     return all(_is_shallow(one, lists, (*outer, member.type)) for _, one in inner)
+
+
+def _is_last_element(rest: list[Run | tuple[str, Member]]) -> bool:
+    """Whether nothing but an element may follow, which is taken to be absent mostly: an error, for one."""
+    (one, *more) = rest
+    return not more and not isinstance(one, list) and one[1].kind == "element"
 
 
 def _runs(all_members: Run) -> list[Run | tuple[str, Member]]:
